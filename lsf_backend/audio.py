@@ -26,10 +26,10 @@ from lsf_backend.timing import (
 SHORTEST_S = 0.2
 SILENT_PEAK = 1e-3  # -60 dBFS
 QUIET_PEAK = 10 ** (-40 / 20)
-CLIPPED_SHARE = 1e-3
+CLIPPED_PERCENT = 0.1
 # Read samples kept for the overlap of the next window; an engine's context is a second or so.
 _KEEP = 30 * SAMPLE_RATE_HZ
-# Decoding runs at about 1000 x real time, so this look ahead costs half a second and only in silence.
+# Decoding runs at several hundred x real time: a second or two at most, and only in silence.
 _LOOK_FOR_SOUND = 600 * SAMPLE_RATE_HZ
 
 
@@ -91,12 +91,13 @@ class AudioReader:
         found = []
         if rate_hz < SAMPLE_RATE_HZ:
             found.append(
-                f"{name} is sampled at {rate_hz / 1000:g} kHz, so sounds such as s and f are weak in "
-                "it and the lips may be less exact; 16 kHz or more is better."
+                f"{name} is sampled at {rate_hz / 1000:g} kHz, so sounds such as s and f are "
+                "weak in it and the lips may be less exact; 16 kHz or more is better."
             )
-        if self._clipped > CLIPPED_SHARE * max(1, self._measured):
+        percent = 100 * self._clipped / max(1, self._measured)
+        if percent > CLIPPED_PERCENT:
             found.append(
-                f"{name} is clipped in {100 * self._clipped / self._measured:.1f} % of its samples; "
+                f"{name} is clipped in {percent:.1f} % of its samples; "
                 "a recording with lower gain animates better."
             )
         if SILENT_PEAK <= self._peak < QUIET_PEAK:
@@ -128,7 +129,7 @@ class AudioReader:
         while buffer_end < end:
             source, block = next(self._blocks, (None, None))
             if source is None or block is None:
-                # The decoder ended a little before the measured end: silence keeps the length exact.
+                # The decoder ended before the measured end: silence keeps the length exact.
                 block = np.zeros(end - buffer_end, np.float32)
             else:
                 self._measure(source)
@@ -138,21 +139,23 @@ class AudioReader:
                 parts.append(block)
                 buffer_end += block.size
         self._heard_to = max(self._heard_to, buffer_end)
-        joined = np.concatenate(parts) if len(parts) > 1 else self._buffer
-        self._buffer = joined[keep_from - self._buffer_start :].copy()
-        self._buffer_start = keep_from
+        if len(parts) > 1:
+            self._buffer = np.concatenate(parts)[keep_from - self._buffer_start :].copy()
+            self._buffer_start = keep_from
 
     def _measure(self, source: np.ndarray) -> None:
         """Count clipped samples: flat tops at full scale, or what a lossy codec made of them."""
-        level = np.abs(source)
-        flat = (level[1:-1] > 0.985) & (np.abs(np.diff(source, 1)[1:]) < 1e-4)
-        flat &= np.abs(np.diff(source, 1)[:-1]) < 1e-4
-        self._clipped += int(flat.sum()) + int((level > 1.0).sum())
         self._measured += source.size
+        level = np.abs(source)
+        if source.size < 3 or level.max() <= 0.985:
+            return
+        still = np.abs(np.diff(source)) < 1e-4
+        flat = (level[1:-1] > 0.985) & still[1:] & still[:-1]
+        self._clipped += int(flat.sum()) + int((level > 1.0).sum())
 
 
 def open_audio(path: str | Path, start_s: float = 0.0, end_s: float | None = None) -> AudioReader:
-    """Open a range of a sound file; raises :class:`LsfError` with one sentence if it cannot be used.
+    """Open a range of a sound file, or raise :class:`LsfError` with one sentence.
 
     ``end_s`` may lie past the end by up to one frame (0.04 s), as rounded displays do.
     """

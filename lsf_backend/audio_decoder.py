@@ -7,8 +7,9 @@ that falls on a whole 16 kHz sample, so that the resampler's phase is the same a
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ _INTEGER_SCALES = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}
 
 
 class SoundDecoder:
-    """A file's first sound stream: ``rate_hz``, ``channels`` and ``n_source`` samples per channel."""
+    """A file's first sound stream: its ``rate_hz`` and ``n_source`` samples per channel."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,11 +38,12 @@ class SoundDecoder:
         with self._opened() as container:
             stream = container.streams.audio[0]
             self.rate_hz: int = stream.codec_context.sample_rate
-            self.channels: int = stream.codec_context.channels
             first = next(self._frames(container), None)
             if first is None:
                 raise self._empty()
-            self._origin_s: float | None = first.time
+            # Matroska rounds times to 1 ms, which is too coarse to seek by.
+            fine = stream.time_base * self.rate_hz <= 1
+            self._origin_s: float | None = first.time if fine else None
             self._unit = self.rate_hz // math.gcd(self.rate_hz, SAMPLE_RATE_HZ)
         self.n_source = self._measure()
         if self.n_source == 0:
@@ -84,27 +86,26 @@ class SoundDecoder:
             position = 0
             frames = self._frames(container)
             # A short way is decoded rather than sought: no seek is as exact as none.
-            if start > _TAIL_S * self.rate_hz and self._origin_s is not None:
-                frame = self._seek(container, start)
-                if frame is None:
-                    yield from self._source_blocks_from_zero()
+            if start > _TAIL_S * self.rate_hz:
+                first = self._seek(container, start)
+                if first is None:
+                    container.close()
+                    yield from self._source_blocks(0)
                     return
-                position = round((frame.time - self._origin_s) * self.rate_hz)
-                block = self._mono(frame)
-                yield position, block
-                position += block.size
-                frames = self._frames(container)
-            for frame in frames:
-                block = self._mono(frame)
+                position = self._position(first)
+                frames = itertools.chain([first], self._frames(container))
+            for block in self._mono_blocks(frames):
                 yield position, block
                 position += block.size
 
-    def _source_blocks_from_zero(self) -> Iterator[tuple[int, np.ndarray]]:
-        return self._source_blocks(0)
+    def _position(self, frame: Any) -> int:
+        """Source sample of a frame after a seek."""
+        return round((frame.time - (self._origin_s or 0.0)) * self.rate_hz)
 
     def _seek(self, container: Any, start: int) -> Any | None:
-        """Seek to at or before a source sample; its first frame, or None where that cannot be had."""
-        assert self._origin_s is not None
+        """Seek to or before a source sample: the first frame there, or None if that fails."""
+        if self._origin_s is None:
+            return None
         target_s = start / self.rate_hz + self._origin_s
         stream = container.streams.audio[0]
         try:
@@ -119,35 +120,25 @@ class SoundDecoder:
         """Source samples in the file, by decoding its end: headers often lie or only estimate."""
         with self._opened() as container:
             stream = container.streams.audio[0]
-            header_s = 0.0
+            header_s = (container.duration or 0) / 1e6
             if stream.duration:
                 header_s = float(stream.duration * stream.time_base)
-            elif container.duration:
-                header_s = container.duration / 1e6
-            is_mp4 = "mp4" in container.format.name
-            limit = round(header_s * self.rate_hz) if is_mp4 and header_s else None
             count = None
-            if header_s > _WHOLE_DECODE_S and self._origin_s is not None:
-                count = self._end_after_seek(container, header_s)
+            if header_s > _WHOLE_DECODE_S:
+                first = self._seek(container, round((header_s - _TAIL_S) * self.rate_hz))
+                if first is not None:
+                    count = self._position(first) + first.samples
+                    count += sum(frame.samples for frame in self._frames(container))
+            is_mp4 = "mp4" in container.format.name
         if count is None:
-            count = 0
-            for _, block in self._source_blocks(0):
-                count += block.size
+            with self._opened() as container:
+                count = sum(frame.samples for frame in self._frames(container))
         # An mp4's edit list cuts the padding that AAC adds at the end; the decoder does not.
-        return count if limit is None else min(count, limit)
-
-    def _end_after_seek(self, container: Any, header_s: float) -> int | None:
-        frame = self._seek(container, max(0, round((header_s - _TAIL_S) * self.rate_hz)))
-        if frame is None:
-            return None
-        end = round((frame.time - (self._origin_s or 0.0)) * self.rate_hz) + frame.samples
-        for frame in self._frames(container):
-            end += frame.samples
-        return end
+        return min(count, round(header_s * self.rate_hz)) if is_mp4 and header_s else count
 
     def _opened(self) -> Any:
-        # "file:" keeps a colon in a name from being read as a protocol; a playlist that calls itself
-        # a wav may not reach the network.
+        # "file:" keeps a colon in a name from being read as a protocol; a playlist that calls
+        # itself a wav may not reach the network.
         try:
             container = av.open(
                 f"file:{self.path}",
@@ -189,23 +180,25 @@ class SoundDecoder:
                 return
             yield from (frame for frame in frames if frame.samples)
 
-    def _mono(self, frame: Any) -> np.ndarray:
-        """Mean over the channels of one frame: [n] float32 in -1..1, whatever its sample format."""
-        if frame.sample_rate != self.rate_hz:
-            raise LsfError(
-                "audio_unreadable",
-                f"{self.path.name} changes its sample rate from {self.rate_hz} to "
-                f"{frame.sample_rate} Hz in the middle.",
-                "Save it again at one rate.",
-            )
-        data = frame.to_ndarray()
-        if not frame.format.is_planar:
-            data = data.reshape(frame.samples, -1).T
-        scale = _INTEGER_SCALES.get(data.dtype.str[1:])
-        mono = data.mean(axis=0, dtype=np.float64)
-        if scale is not None:
-            mono = (mono - (scale if data.dtype.str[1:] == "u1" else 0.0)) / scale
-        return np.nan_to_num(mono, nan=0.0, posinf=1.0, neginf=-1.0).astype(np.float32)
+    def _mono_blocks(self, frames: Iterable[Any]) -> Iterator[np.ndarray]:
+        """Frames joined to blocks of about half a second, then averaged: [n] float32 in -1..1."""
+        parts: list[np.ndarray] = []
+        gathered = 0
+        for frame in frames:
+            if frame.sample_rate != self.rate_hz:
+                raise LsfError(
+                    "audio_unreadable",
+                    f"{self.path.name} changes its sample rate from {self.rate_hz} to "
+                    f"{frame.sample_rate} Hz in the middle.",
+                    "Save it again at one rate.",
+                )
+            data = frame.to_ndarray()
+            parts.append(data if frame.format.is_planar else data.reshape(frame.samples, -1).T)
+            gathered += frame.samples
+            if gathered >= self.rate_hz // 2:
+                yield from _means(parts)
+                parts, gathered = [], 0
+        yield from _means(parts)
 
     def _empty(self) -> LsfError:
         return LsfError(
@@ -215,8 +208,21 @@ class SoundDecoder:
         )
 
 
+def _means(parts: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Mean over the channels of joined frames; where the channel count changes, several blocks."""
+    for _, group in itertools.groupby(parts, key=len):
+        data = np.concatenate(list(group), axis=1)
+        kind = data.dtype.str[1:]
+        if kind == "u1":
+            data = data.astype(np.int16) - 128
+        mono = data.mean(axis=0, dtype=np.float64) / _INTEGER_SCALES.get(kind, 1.0)
+        if not np.isfinite(mono).all():
+            mono = np.nan_to_num(mono, nan=0.0, posinf=1.0, neginf=-1.0)
+        yield mono.astype(np.float32)
+
+
 def _drop(count: int, frames: list[Any]) -> tuple[int, np.ndarray]:
-    """Join resampled frames and leave out the first ``count`` samples; what is still to be dropped."""
+    """Join resampled frames without the first ``count`` samples; also how many are still to go."""
     parts = [frame.to_ndarray().reshape(-1) for frame in frames]
     joined = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     return max(0, count - joined.size), joined[count:]

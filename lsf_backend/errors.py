@@ -6,7 +6,7 @@ Codes are part of the protocol (``error`` events) and of the command line (exit 
 
 from __future__ import annotations
 
-# Code -> whether the person can put it right alone (the command line exits with 2, otherwise with 1).
+# Code -> whether the person can put it right alone (the command line exits with 2, or else 1).
 ERROR_CODES: dict[str, bool] = {
     "audio_missing": True,
     "audio_unreadable": True,
@@ -28,7 +28,7 @@ ERROR_CODES: dict[str, bool] = {
 class LsfError(Exception):
     """Something a person should read: ``message`` is one sentence, ``hint`` says what to do next.
 
-    ``user_fault`` defaults to what the code usually means; pass it where a file of ours is at fault.
+    ``user_fault`` defaults to what the code usually means; pass it where our own file is at fault.
     """
 
     def __init__(

@@ -55,14 +55,14 @@ def features_from_frames(frames: int) -> int:
 
 
 def features_from_samples(n_samples: int) -> int:
-    """50 Hz features that a 400-sample window with a hop of 320 gives: floor((N - 400) / 320) + 1."""
+    """50 Hz features from a 400-sample window and a hop of 320: floor((N - 400) / 320) + 1."""
     return 0 if n_samples < 400 else (n_samples - 400) // SAMPLES_PER_FEATURE + 1
 
 
 def scene_frame_from_frame(
     frame: float, start_frame: float, fps: float, fps_base: float = 1.0
 ) -> float:
-    """Scene frame (with its fraction) where a motion frame's key goes; Blender's ``fps / fps_base``."""
+    """Scene frame, with its fraction, of a motion frame's key, at Blender's ``fps / fps_base``."""
     return start_frame + frame * (fps / fps_base) / MOTION_FPS
 
 

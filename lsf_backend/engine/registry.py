@@ -29,7 +29,7 @@ def engine_names() -> tuple[str, ...]:
 
 
 def create_engine(name: str) -> Engine:
-    """Make an engine, or raise ``engine_unavailable`` with the reason; weights load on first use."""
+    """Make an engine or raise ``engine_unavailable``; weights load only on first use."""
     if name not in _factories:
         raise LsfError(
             "engine_unavailable",
