@@ -15,8 +15,8 @@ N_EXPRESSION = 50
 N_MOTION = 53
 
 # Angle of the jaw joint at weight 1 of jawOpen (about +x) and of jawLeft/jawRight (about +-y).
-JAW_OPEN_RAD = 0.40
-JAW_SIDE_RAD = 0.12
+JAW_OPEN_RAD = 0.42
+JAW_SIDE_RAD = 0.08
 
 _EXPRESSION_COLUMNS = np.array([ARKIT_NAMES.index(name) for name in EXPRESSION_NAMES[:-1]])
 _OPEN = ARKIT_NAMES.index("jawOpen")
