@@ -63,11 +63,10 @@ class SIEConfig:
     fusion_inner: int
     d_latent: int
     fusion_scale_dim: int | None = None
-    d_fusion_ffn: int | None = None
     d_identity: int = 64
     identity: Literal["mlp", "softmax"] = "mlp"
     identity_hidden: tuple[int, ...] = (256, 128)
-    stream_bias: bool = True
+    position_dropout: float = 0.0
     norm: Norm = "layer"
     output_head: bool = True
     n_betas: int = N_BETAS
@@ -105,6 +104,7 @@ class VQConfig:
     norm: Norm = "layer"
     tau: float = 0.2
     commitment: float = 0.25
+    position_dropout: float = 0.0
     n_motion: int = N_MOTION
     expression_offset: float = -3.0
     expression_scale: float = 6.0
@@ -206,10 +206,13 @@ def released(n_train_ids: int = 32) -> ModelConfig:
             d_latent=256,
             d_identity=n_train_ids,
             identity="softmax",
+            position_dropout=0.1,
             norm="instance",
             output_head=False,
         ),
-        vq=VQConfig(block=block, n_layers=6, layout="raster", norm="instance"),
+        vq=VQConfig(
+            block=block, n_layers=6, layout="raster", norm="instance", position_dropout=0.1
+        ),
     )
 
 

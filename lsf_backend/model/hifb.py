@@ -35,7 +35,7 @@ class PairAttention(nn.Module):
         self.emotion_norm = nn.LayerNorm(d)
         self.to_q = nn.Linear(d, inner, bias=False)
         self.to_kv = nn.Linear(2 * d, 2 * inner, bias=False)
-        self.to_out = nn.Linear(inner, d, bias=False)
+        self.to_out = nn.Linear(inner, d)
 
     def forward(
         self,
@@ -77,7 +77,7 @@ class FusionLayer(nn.Module):
         self.emotion_block = Block(config.block)
         self.fusion = PairAttention(config)
         self.token_norm = nn.LayerNorm(config.block.d)
-        self.token_ffn = FeedForward(config.block)
+        self.token_ffn = FeedForward(config.block.d, config.block.d_ffn)
 
     def forward(
         self,

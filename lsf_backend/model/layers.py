@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lsf_backend.model.config import BlockConfig, Norm
+from lsf_backend.model.config import BlockConfig, Gelu, Norm
 
 
 def mask_from_lengths(lengths: Tensor, n_frames: int) -> Tensor:
@@ -134,11 +134,11 @@ class SelfAttention(nn.Module):
 class FeedForward(nn.Module):
     """Linear - GELU - Linear: x [..., d] -> [..., d]."""
 
-    def __init__(self, config: BlockConfig) -> None:
+    def __init__(self, d: int, d_ffn: int, gelu: Gelu = "none") -> None:
         super().__init__()
-        self.up = nn.Linear(config.d, config.d_ffn)
-        self.act = nn.GELU(approximate=config.gelu)
-        self.down = nn.Linear(config.d_ffn, config.d)
+        self.up = nn.Linear(d, d_ffn)
+        self.act = nn.GELU(approximate=gelu)
+        self.down = nn.Linear(d_ffn, d)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., d] -> [..., d]."""
@@ -153,7 +153,7 @@ class Block(nn.Module):
         self.attn_norm = nn.LayerNorm(config.d)
         self.attn = SelfAttention(config)
         self.ffn_norm = nn.LayerNorm(config.d)
-        self.ffn = FeedForward(config)
+        self.ffn = FeedForward(config.d, config.d_ffn, config.gelu)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(

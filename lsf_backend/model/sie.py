@@ -2,8 +2,8 @@
 """The SIE encoder: speech, identity and emotion to the decoder's latent (section 3, equation 3).
 
 s = W_style z_id; m~ = (W_m m) * s; e~ = (W_e e) * s; then conv stem, Linear, positions, HIFB.
-Not from the paper: LayerNorm in the stems (InstanceNorm erases a clip's constant emotion) and the
-output head; both are configuration.
+Not from the paper: biases of W_m and W_e (the released code has them), LayerNorm in the stems
+(InstanceNorm erases a clip's constant emotion) and the output head; the last two are configuration.
 """
 
 from __future__ import annotations
@@ -51,15 +51,16 @@ class SIEEncoder(nn.Module):
 
     def __init__(self, config: SIEConfig) -> None:
         super().__init__()
-        d, bias = config.block.d, config.stream_bias
+        d = config.block.d
         self.config = config
         self.identity = IdentityEncoder(config)
-        self.style = nn.Linear(config.d_identity, d, bias=bias)
-        self.motion_in = nn.Linear(2 * config.d_motion_features, d, bias=bias)
-        self.emotion_in = nn.Linear(2 * config.d_emotion_features, d, bias=bias)
+        self.style = nn.Linear(config.d_identity, d, bias=False)
+        self.motion_in = nn.Linear(2 * config.d_motion_features, d)
+        self.emotion_in = nn.Linear(2 * config.d_emotion_features, d)
         self.motion_stem = ConvStem(d, config.norm)
         self.emotion_stem = ConvStem(d, config.norm)
         self.stream_linear = nn.Linear(d, d)
+        self.position_dropout = nn.Dropout(config.position_dropout)
         self.hifb = HIFB(config)
         if config.output_head:
             self.head = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, config.d_latent))
@@ -82,6 +83,6 @@ class SIEEncoder(nn.Module):
         emotion = self.emotion_in(pair_frames(emotion_features)) * style
         motion = self.stream_linear(self.motion_stem(motion, mask))
         emotion = self.stream_linear(self.emotion_stem(emotion, mask))
-        motion = motion + sinusoidal_positions(motion)
-        emotion = emotion + sinusoidal_positions(emotion)
+        motion = self.position_dropout(motion + sinusoidal_positions(motion))
+        emotion = self.position_dropout(emotion + sinusoidal_positions(emotion))
         return self.head(self.hifb(motion, emotion, mask, mask))

@@ -99,12 +99,13 @@ class MotionTrunk(nn.Module):
         d = config.block.d
         self.stem = ConvStem(d, config.norm)
         self.linear = nn.Linear(d, d)
+        self.position_dropout = nn.Dropout(config.position_dropout)
         self.blocks = nn.ModuleList(Block(config.block) for _ in range(config.n_layers))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """x [B, T, d], mask [B, T] -> [B, T, d]."""
         x = self.linear(self.stem(x, mask))
-        x = x + sinusoidal_positions(x)
+        x = self.position_dropout(x + sinusoidal_positions(x))
         for block in self.blocks:
             x = block(x, mask=mask)
         return x
