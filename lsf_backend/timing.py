@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 SAMPLE_RATE_HZ = 16_000
 MOTION_FPS = 25
 FEATURE_HZ = 50
@@ -82,3 +84,9 @@ def timecode_from_seconds(seconds: float, fps: float) -> str:
     minutes, second = divmod(whole_seconds, 60)
     hour, minute = divmod(minutes, 60)
     return f"{hour:02d}:{minute:02d}:{second:02d}:{frame:02d}.{thousandth:03d}"
+
+
+def resample_times_frames(n_frames: int, from_fps: float, to_fps: float) -> np.ndarray:
+    """Where frames at ``to_fps`` fall, counted in frames at ``from_fps``: [floor(T to / from)]."""
+    count = math.floor(n_frames * to_fps / from_fps + _ROUNDING)
+    return np.arange(count) * (from_fps / to_fps)

@@ -36,10 +36,13 @@ def create_engine(name: str) -> Engine:
             f"There is no engine named {name!r}.",
             f"Choose one of: {', '.join(engine_names())}.",
         )
-    engine = _make(name)
+    try:
+        engine = _make(name)
+    except _MissingError as error:
+        raise _cannot_run(name, str(error)) from error
     info = engine.info()
     if not info.available:
-        raise LsfError("engine_unavailable", f"The engine {name!r} cannot run: {info.reason}")
+        raise _cannot_run(name, info.reason)
     return engine
 
 
@@ -47,11 +50,15 @@ def engine_info(name: str) -> EngineInfo:
     """Describe an engine; never raises, so that a listing always comes out whole."""
     try:
         return _make(name).info()
-    except LsfError as error:
+    except (_MissingError, LsfError) as error:
         return _unavailable(name, str(error))
     except Exception as error:  # a listing must survive whatever an engine does
         log.exception("engine %s does not describe itself", name)
         return _unavailable(name, f"it failed to start ({type(error).__name__}: {error}).")
+
+
+class _MissingError(Exception):
+    """Why an engine's code cannot be imported: a sentence without its subject."""
 
 
 def _make(name: str) -> Engine:
@@ -63,13 +70,14 @@ def _make(name: str) -> Engine:
         factory = getattr(importlib.import_module(module_name), attribute)
     except ImportError as error:
         missing = error.name or str(error)
-        why = (
-            "it is not part of this installation"
-            if missing == module_name
-            else (f"the Python package {missing!r} is missing or broken")
-        )
-        raise LsfError("engine_unavailable", f"The engine {name!r} cannot run: {why}.") from error
+        if missing == module_name:
+            raise _MissingError("it is not part of this installation.") from error
+        raise _MissingError(f"the Python package {missing!r} is missing or broken.") from error
     return factory()
+
+
+def _cannot_run(name: str, reason: str) -> LsfError:
+    return LsfError("engine_unavailable", f"The engine {name!r} cannot run: {reason}")
 
 
 def _unavailable(name: str, reason: str) -> EngineInfo:

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One request from its check to its last frame: what the command line and the server both run.
+
+Engines are trusted to animate, not to keep the rules: chunks come in order, without gaps, finite.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from lsf_backend.audio import open_audio
+from lsf_backend.engine.base import AnimateJob, Engine, EngineInfo, MotionChunk
+from lsf_backend.engine.registry import create_engine
+from lsf_backend.errors import LsfError
+from lsf_backend.face.arkit import ARKIT_NAMES, EXPRESSION_NAMES
+from lsf_backend.face.head_space import arkit_from_motion
+from lsf_backend.protocol import AnimateRequest
+from lsf_backend.versions import dependency_versions, own_version
+
+log = logging.getLogger(__name__)
+
+N_BETAS = 300
+N_MOTION = 53
+LARGEST_BETA = 10.0
+HIGHEST_TEMPERATURE = 10.0
+_JAW_CHANNELS = ("jaw_x_rad", "jaw_y_rad", "jaw_z_rad")
+
+
+class Job:
+    """A checked request with its sound open: iterate ``chunks()``, then ask for ``summary()``."""
+
+    def __init__(
+        self,
+        request: AnimateRequest,
+        betas: np.ndarray | None = None,
+        progress: Callable[[str, float], None] = lambda stage, fraction: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.request = check_request(request)
+        self._betas = None if betas is None else check_betas(betas)
+        self._audio = open_audio(request.audio, request.start_s, request.end_s)
+        self._engine: Engine = create_engine(request.engine)
+        self.info: EngineInfo = self._engine.info()
+        if request.output == "arkit" and self.info.face_space != "head":
+            raise LsfError(
+                "request_invalid",
+                f"The engine {request.engine!r} moves a {self.info.face_space!r} face, "
+                "which has no ARKit weights.",
+                "Ask for motion, or choose the engine 'compact'.",
+            )
+        if request.device not in ("auto", *self.info.devices):
+            raise LsfError(
+                "request_invalid",
+                f"The engine {request.engine!r} has no device {request.device!r} here.",
+                f"Choose one of: {', '.join(('auto', *self.info.devices))}.",
+            )
+        self.n_frames = self._audio.n_frames
+        self._progress = progress
+        self._cancelled = cancelled
+        self._frames_done = 0
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the columns of ``values`` in the request's output."""
+        if self.request.output == "arkit":
+            return ARKIT_NAMES
+        if self.info.face_space == "head":
+            return (*EXPRESSION_NAMES, *_JAW_CHANNELS)
+        return (*(f"expression_{index}" for index in range(50)), *_JAW_CHANNELS)
+
+    def values(self, chunk: MotionChunk) -> np.ndarray:
+        """Columns of the request's output: [n, 53] motion or [n, 52] ARKit weights, float32."""
+        return arkit_from_motion(chunk.motion) if self.request.output == "arkit" else chunk.motion
+
+    def chunks(self) -> Iterator[MotionChunk]:
+        """Chunks of motion in order and without gaps; stops early, and quietly, when cancelled."""
+        job = AnimateJob(
+            self._audio,
+            self._betas,
+            self.request.seed,
+            self.request.temperature,
+            self.request.device,
+            self._progress,
+            self._cancelled,
+        )
+        try:
+            for chunk in self._engine.animate(job):
+                if self._cancelled():
+                    return
+                yield self._checked(chunk)
+        except LsfError:
+            raise
+        except Exception as error:  # whatever an engine does, people get a sentence
+            log.exception("engine %s failed", self.request.engine)
+            raise LsfError(
+                "internal",
+                f"The engine {self.request.engine!r} failed at frame {self._frames_done} of "
+                f"{self.n_frames} ({type(error).__name__}: {error}).",
+                "The log has the details; please report it.",
+            ) from error
+        if not self._cancelled():
+            self._audio.finish()
+            if self._frames_done != self.n_frames:
+                raise self._broken(f"stopped after {self._frames_done} of {self.n_frames} frames")
+
+    def summary(self) -> dict[str, Any]:
+        """Fields of the ``done`` event: frames, cancelled, seconds, warnings, metadata."""
+        return {
+            "frames": self._frames_done,
+            "cancelled": self._frames_done < self.n_frames,
+            "warnings": self._audio.warnings(),
+            "metadata": self.metadata(),
+        }
+
+    def metadata(self) -> dict[str, Any]:
+        """What is needed to make the same frames again."""
+        return {
+            "seed": self.request.seed,
+            "temperature": self.request.temperature,
+            "engine": self.request.engine,
+            "model_digest": self.info.digest,
+            "model_license": self.info.license,
+            "versions": {"lsf-animation": own_version(), **dependency_versions()},
+            "audio": self._audio.path.name,
+            "start_s": self.request.start_s,
+            "duration_s": self._audio.duration_s,
+            "identity": self._betas is not None,
+        }
+
+    def _checked(self, chunk: MotionChunk) -> MotionChunk:
+        motion = np.ascontiguousarray(chunk.motion, dtype=np.float32)
+        if motion.ndim != 2 or motion.shape[1] != N_MOTION:
+            raise self._broken(f"gave frames of shape {motion.shape} instead of [n, {N_MOTION}]")
+        if chunk.first_frame != self._frames_done:
+            raise self._broken(f"gave frame {chunk.first_frame} after {self._frames_done} frames")
+        if self._frames_done + len(motion) > self.n_frames:
+            raise self._broken(f"gave more than the {self.n_frames} frames of the sound")
+        if not np.isfinite(motion).all():
+            raise self._broken(f"gave numbers that are not finite after frame {self._frames_done}")
+        self._frames_done += len(motion)
+        return dataclasses.replace(chunk, motion=motion)
+
+    def _broken(self, what: str) -> LsfError:
+        return LsfError(
+            "internal", f"The engine {self.request.engine!r} {what}.", "Please report it."
+        )
+
+
+def check_request(request: AnimateRequest) -> AnimateRequest:
+    """Return the request if its fields have the right types and ranges; times are checked later."""
+    for name in ("audio", "engine", "device", "output"):
+        if not isinstance(getattr(request, name), str) or not getattr(request, name):
+            raise _wrong(name, getattr(request, name), "a text that is not empty")
+    if request.output not in ("motion", "arkit"):
+        raise _wrong("output", request.output, "motion or arkit")
+    if type(request.seed) is not int or not 0 <= request.seed < 2**64:
+        raise _wrong("seed", request.seed, "a whole number from 0 to 2**64 - 1")
+    for name in ("start_s", "end_s", "temperature"):
+        value = getattr(request, name)
+        if not (name == "end_s" and value is None) and type(value) not in (int, float):
+            raise _wrong(name, value, "a number")
+    if not 0 <= request.temperature <= HIGHEST_TEMPERATURE:  # false for NaN, too
+        raise _wrong("temperature", request.temperature, f"from 0 to {HIGHEST_TEMPERATURE:g}")
+    return request
+
+
+def check_betas(betas: np.ndarray) -> np.ndarray:
+    """Identity coefficients [<= 300] as [300] float32, the missing ones zero (the mean face)."""
+    hint = f"Give up to {N_BETAS} finite numbers, z-scores of the identity space."
+    try:
+        values = np.asarray(betas, dtype=np.float32).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise LsfError(
+            "identity_invalid", "The identity is not a list of numbers.", hint
+        ) from error
+    if not 1 <= values.size <= N_BETAS:
+        raise LsfError("identity_invalid", f"The identity has {values.size} coefficients.", hint)
+    if not np.isfinite(values).all() or np.abs(values).max() > LARGEST_BETA:
+        worst = (
+            values[~np.isfinite(values)][0]
+            if not np.isfinite(values).all()
+            else math.copysign(np.abs(values).max(), values[np.abs(values).argmax()])
+        )
+        raise LsfError(
+            "identity_invalid",
+            f"The identity has a coefficient of {worst:g}, outside -{LARGEST_BETA:g} to "
+            f"{LARGEST_BETA:g}.",
+            hint,
+        )
+    return np.pad(values, (0, N_BETAS - values.size))
+
+
+def _wrong(name: str, value: object, accepted: str) -> LsfError:
+    shown = repr(value)
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    return LsfError("request_invalid", f"The field {name} is {shown}; it has to be {accepted}.")
