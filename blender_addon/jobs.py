@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One headless job: a sound, a head, a take, and the files that come out of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import runtime
+from .output import files, stage
+from .output.export import SUFFIXES, export, sound_beside
+from .output.files import OutputError
+from .output.sheet import contact_sheet
+from .output.video import render_video
+from .rig.names import ARKIT_NAMES, match
+from .take import Take, TakeError, TakeSettings
+
+Progress = Callable[[str, float], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A take and its outputs. ``head``: name of a mesh in the file, '' finds or makes one."""
+
+    settings: TakeSettings
+    outputs: tuple[Path, ...] = ()
+    head: str = ""
+    overwrite: bool = False
+    render_engine: str = "workbench"
+    size: int = 512
+    keep_stage: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What became of a job. ``exit_code``: 0 well, 2 the user's fault, 1 ours."""
+
+    exit_code: int
+    report: tuple[str, ...]
+    written: tuple[str, ...] = ()
+    action: str = ""
+
+
+def fresh_scene(fps: float = 25.0) -> None:
+    """Replace what is open by an empty scene (preferences and add-ons stay)."""
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True, load_ui=False)
+    if bpy.context.scene is None:
+        bpy.context.window.scene = bpy.data.scenes.new("Scene")
+    set_fps(bpy.context.scene, fps)
+
+
+def set_fps(scene: bpy.types.Scene, fps: float) -> None:
+    """Set a frame rate; 23.976, 29.97 and 59.94 become 24, 30 and 60 over 1.001."""
+    if not 1.0 <= fps <= 1000.0:
+        raise TakeError(f"{fps:g} frames per second: 1 to 1000 are possible.")
+    whole = round(fps * 1.001)
+    ntsc = abs(fps - whole / 1.001) < 0.01 and abs(fps - round(fps)) > 0.001
+    scene.render.fps = whole if ntsc else max(round(fps), 1)
+    scene.render.fps_base = 1.001 if ntsc else scene.render.fps / fps
+
+
+def run(job: Job, on_progress: Progress | None = None) -> Result:
+    """Make the take, write the outputs. Errors become sentences and an exit code."""
+    tell = on_progress or (lambda stage, fraction: None)
+    written: list[str] = []
+    take: Take | None = None
+    scene = bpy.context.scene
+    try:
+        for path in job.outputs:
+            _check_output(path, job.overwrite)
+        _choose_head(scene, job.head)
+        take = Take(runtime.backend(), scene, job.settings, [])
+        runtime.current = take
+        take.run(tell)
+        runtime.current = None
+        if not take.action_name:
+            return Result(2 if take.user_fault else 1, tuple(take.report))
+        head = take.targets[0].object()
+        if job.keep_stage and scene.camera is None:
+            stage.set_up(scene, head)
+        for path in job.outputs:
+            tell(f"writing {path.name}", 0.0)
+            written += _write(path, scene, take, job)
+        return Result(0 if take.ok else 2, tuple(take.report), tuple(written), take.action_name)
+    except (TakeError, OutputError) as error:
+        told = take.report if take is not None else []
+        fault = getattr(error, "user_fault", True)
+        return Result(2 if fault else 1, (str(error), *told), tuple(written))
+    finally:
+        runtime.current = None
+
+
+def _check_output(path: Path, overwrite: bool) -> None:
+    known = (".blend", ".mp4", ".png", *SUFFIXES)
+    if path.suffix.lower() not in known:
+        raise OutputError(f"{path.name}: outputs end in {', '.join(known)}.")
+    files.check(path, overwrite)
+
+
+def _choose_head(scene: bpy.types.Scene, name: str) -> None:
+    """Find the one mesh that a headless take should drive; '' and none of them: make the head."""
+    if name:
+        obj = scene.objects.get(name)
+        if obj is None:
+            raise TakeError(f"There is no object '{name}' in this file.")
+        if obj.type != "MESH":
+            raise TakeError(f"'{name}' is not a mesh.")
+        scene.lsf.head = obj
+    if scene.lsf.head is not None:
+        return
+    fitting = [
+        obj
+        for obj in scene.objects
+        if obj.type == "MESH"
+        and obj.data.shape_keys is not None
+        and len(match(ARKIT_NAMES, obj.data.shape_keys.key_blocks.keys())) > 1
+    ]
+    if len(fitting) > 1:
+        names = ", ".join(sorted(obj.name for obj in fitting))
+        raise TakeError(f"Several meshes could speak: {names}. Say which one: --head NAME.")
+    if fitting:
+        scene.lsf.head = fitting[0]
+
+
+def _write(path: Path, scene: bpy.types.Scene, take: Take, job: Job) -> list[str]:
+    suffix = path.suffix.lower()
+    objects = [obj for obj in (target.object() for target in take.targets) if obj is not None]
+    if suffix == ".blend":
+        _save_blend(path)
+    elif suffix == ".mp4":
+        render_video(scene, objects[0], path, job.render_engine, job.size)
+    elif suffix == ".png":
+        contact_sheet(scene, objects[0], path, Path(job.settings.audio).stem)
+    else:
+        export(scene, objects, path)
+        whole = not job.settings.start_s and job.settings.end_s is None
+        beside = sound_beside(scene, job.settings.audio, whole, path)
+        return [str(path), str(beside)] if beside else [str(path)]
+    return [str(path)]
+
+
+def _save_blend(path: Path) -> None:
+    same = bpy.data.filepath and Path(bpy.data.filepath).resolve() == path.resolve()
+    how: dict[str, Any] = {"compress": True, "check_existing": False}
+    try:
+        if same:
+            bpy.ops.wm.save_mainfile(**how)
+        else:
+            bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, **how)
+    except RuntimeError as error:
+        raise OutputError(f"{path} could not be saved: {str(error).strip()}") from error

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Render Video: the head as an .mp4 with sound."""
+
+from pathlib import Path
+
+import bpy
+
+from ..output.files import OutputError
+from ..output.video import render_video
+from ..rig import targets
+from .animate import selected_meshes
+from .takes import present_take
+
+
+class LSFRenderVideo(bpy.types.Operator):
+    """Render the scene's frames to an .mp4 with sound; a camera is lent where there is none"""
+
+    bl_idname = "lsf.render_video"
+    bl_label = "Render Video"
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
+    check_existing: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        default=True, options={"HIDDEN"}
+    )
+    engine: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Engine",
+        items=(
+            ("workbench", "Workbench", "Fast, on any machine"),
+            ("scene", "Scene's Own", "The render engine chosen in the scene"),
+            ("cycles", "Cycles", "Slow without a GPU"),
+        ),
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask for the file's name."""
+        action = present_take(context.scene)
+        folder = Path(bpy.data.filepath).parent if bpy.data.filepath else Path.home()
+        self.filepath = str(folder / f"{action.name if action else 'head'}.mp4")
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Render; Blender waits meanwhile."""
+        path = Path(bpy.path.abspath(self.filepath))
+        path = path if path.suffix.lower() == ".mp4" else path.with_name(f"{path.name}.mp4")
+        plan = targets.plan(context.scene, selected_meshes(context))
+        if not plan.targets:
+            self.report({"ERROR"}, "There is no head to render. Animate one first.")
+            return {"CANCELLED"}
+        try:
+            render_video(context.scene, plan.targets[0].object(), path, self.engine)
+        except OutputError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Written: {path.name}")
+        return {"FINISHED"}
+
+
+CLASSES = (LSFRenderVideo,)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar tab "LSF" of the 3D view: what goes in, one button, what came out."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+
+import bpy
+
+from . import runtime
+from .operators.animate import LSFAnimate, LSFCancel, selected_meshes
+from .operators.export import LSFExport
+from .operators.head import LSFCreateHead
+from .operators.render import LSFRenderVideo
+from .operators.takes import LSFRemoveTake, LSFShowTake, present_take
+from .rig import actions, sound, targets
+
+CHARACTER_WIDTH_PX = 6.6
+
+
+def sentences(
+    layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE"
+) -> None:
+    """Draw text in lines that fit the sidebar; Blender's labels do not wrap."""
+    scale = context.preferences.system.ui_scale
+    room_px = (context.region.width if context.region else 300) - 60 * scale
+    width = max(int(room_px / (CHARACTER_WIDTH_PX * scale)), 20)
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    for index, line in enumerate(textwrap.wrap(text, width) or [""]):
+        column.label(text=line, icon=icon if index == 0 else "BLANK1")
+
+
+class _Panel:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LSF"
+
+
+class LSF_PT_animate(_Panel, bpy.types.Panel):
+    """Sound, head, the button, progress, and what came of it"""
+
+    bl_label = "Speech to Face"
+    bl_idname = "LSF_PT_animate"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.lsf
+        column = layout.column()
+        column.label(text="Sound", icon="SOUND")
+        column.prop(settings, "audio", text="")
+        column.label(text="Head", icon="MESH_MONKEY")
+        row = column.row(align=True)
+        row.prop(settings, "head", text="")
+        row.operator(LSFCreateHead.bl_idname, text="", icon="ADD")
+        ready = self._preflight(layout, context)
+        take = runtime.current
+        if take is not None:
+            layout.progress(factor=take.fraction, text=take.stage.capitalize())
+            layout.operator(LSFCancel.bl_idname, icon="CANCEL")
+        else:
+            row = layout.row()
+            row.scale_y = 1.6
+            row.enabled = ready
+            row.operator(LSFAnimate.bl_idname, icon="PLAY")
+        if settings.report:
+            box = layout.box()
+            lines = settings.report.split("\n")
+            icon = "CHECKMARK" if settings.report_ok else "ERROR"
+            for index, line in enumerate(lines):
+                sentences(box, context, line, icon if index == 0 else "INFO")
+
+    def _preflight(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> bool:
+        settings = context.scene.lsf
+        plan = targets.plan(context.scene, selected_meshes(context))
+        box = layout.column()
+        for problem in plan.problems:
+            sentences(box, context, problem, "ERROR")
+        if not plan.problems:
+            sentences(box, context, plan.sentence(), "CHECKMARK")
+        for warning in plan.warnings:
+            sentences(box, context, warning, "INFO")
+        if not settings.audio.strip():
+            sentences(box, context, "Choose a sound file.", "INFO")
+        elif not os.path.isfile(bpy.path.abspath(settings.audio)):
+            sentences(box, context, "The sound file does not exist.", "ERROR")
+        elif not plan.problems:
+            if not sound.available():
+                text = "This Blender has no sound: keys will be made, no sound strip."
+                sentences(box, context, text, "INFO")
+            return True
+        return False
+
+
+class LSF_PT_options(_Panel, bpy.types.Panel):
+    """Variation, part of the sound, name, engine"""
+
+    bl_label = "Options"
+    bl_idname = "LSF_PT_options"
+    bl_parent_id = "LSF_PT_animate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.lsf
+        layout.use_property_split, layout.use_property_decorate = True, False
+        column = layout.column(align=True)
+        column.prop(settings, "temperature", slider=True)
+        row = column.row()
+        row.enabled = settings.temperature > 0
+        row.prop(settings, "seed")
+        layout.prop(settings, "take_name")
+        layout.prop(settings, "identity")
+        column = layout.column(align=True)
+        column.prop(settings, "start_frame")
+        column.prop(settings, "start_s")
+        column.prop(settings, "end_s")
+        layout.prop(settings, "set_range")
+        layout.prop(settings, "engine")
+        self._engine(layout, context)
+
+    def _engine(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+        name = context.scene.lsf.engine
+        found = [engine for engine in runtime.known_engines() if engine.get("name") == name]
+        if not found:
+            sentences(layout, context, "The engine starts with the first take.", "INFO")
+            return
+        engine = found[0]
+        if not engine.get("available"):
+            sentences(layout, context, str(engine.get("reason")), "ERROR")
+            return
+        label = runtime.backend().launch.label
+        sentences(layout, context, f"Engine: {name}, {label}.", "CHECKMARK")
+        sentences(layout, context, f"Licence of its weights: {engine.get('license', '?')}.", "NONE")
+
+
+class LSF_PT_takes(_Panel, bpy.types.Panel):
+    """The takes of the chosen head"""
+
+    bl_label = "Takes"
+    bl_idname = "LSF_PT_takes"
+    bl_parent_id = "LSF_PT_animate"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        head = context.scene.lsf.head
+        return head is not None and head.type == "MESH" and head.data.shape_keys is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        present = present_take(context.scene)
+        names = actions.takes_of(context.scene.lsf.head.data.shape_keys)
+        column = self.layout.column(align=True)
+        for name in names:
+            shown = present is not None and present.name == name
+            icon = "RADIOBUT_ON" if shown else "RADIOBUT_OFF"
+            row = column.row(align=True)
+            row.operator(LSFShowTake.bl_idname, text=name, icon=icon, depress=shown).take = name
+            if shown:
+                row.operator(LSFRemoveTake.bl_idname, text="", icon="TRASH")
+        if not names:
+            column.label(text="No take yet.")
+
+
+class LSF_PT_output(_Panel, bpy.types.Panel):
+    """Export and render"""
+
+    bl_label = "Output"
+    bl_idname = "LSF_PT_output"
+    bl_parent_id = "LSF_PT_animate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        column = self.layout.column(align=True)
+        for suffix, name in (
+            (".fbx", "FBX"),
+            (".glb", "glTF"),
+            (".abc", "Alembic"),
+            (".usd", "USD"),
+        ):
+            operator = column.operator(LSFExport.bl_idname, text=f"Export {name}", icon="EXPORT")
+            operator.format = suffix
+        self.layout.operator(LSFRenderVideo.bl_idname, icon="RENDER_ANIMATION")
+
+
+CLASSES = (LSF_PT_animate, LSF_PT_takes, LSF_PT_options, LSF_PT_output)

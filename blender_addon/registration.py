@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that is registered, in order; unregistering goes backwards."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import command_line, panels, preferences, properties, runtime
+from .operators import animate, export, head, render, takes
+
+CLASSES = (
+    preferences.LSFPreferences,
+    properties.LSFSettings,
+    *head.CLASSES,
+    *animate.CLASSES,
+    *takes.CLASSES,
+    *export.CLASSES,
+    *render.CLASSES,
+    *panels.CLASSES,
+)
+_commands: list[object] = []
+
+
+def register() -> None:
+    """Register classes, the scene's settings, the handler and the command."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.lsf = bpy.props.PointerProperty(type=properties.LSFSettings)
+    runtime.register()
+    _commands.append(bpy.utils.register_cli_command("lsf", command_line.main))
+
+
+def unregister() -> None:
+    """Take it all away again."""
+    while _commands:
+        bpy.utils.unregister_cli_command(_commands.pop())
+    runtime.unregister()
+    del bpy.types.Scene.lsf
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes back what a failed take had already changed, newest change first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import bpy
+
+from . import actions
+
+log = logging.getLogger(__name__)
+
+
+class Rollback:
+    """A list of functions that undo. They look datablocks up by name: undo frees references."""
+
+    def __init__(self) -> None:
+        self._steps: list[Callable[[], None]] = []
+
+    def add(self, step: Callable[[], None]) -> None:
+        """Remember how to take one change back."""
+        self._steps.append(step)
+
+    def keep(self) -> None:
+        """Forget everything: the take has succeeded."""
+        self._steps.clear()
+
+    def run(self) -> None:
+        """Take everything back; one step's failure does not stop the others."""
+        while self._steps:
+            try:
+                self._steps.pop()()
+            except (ReferenceError, RuntimeError, AttributeError, KeyError) as error:
+                log.warning("could not take a change back: %s", error)
+
+    def attribute(self, owner: Callable[[], object], name: str) -> None:
+        """Remember the present value of an attribute of ``owner()``."""
+        value = getattr(owner(), name)
+        self.add(lambda: setattr(owner(), name, value))
+
+    def animation(self, object_name: str) -> None:
+        """Remember which Action drives the shape keys of an object."""
+        key = bpy.data.objects[object_name].data.shape_keys
+        data = key.animation_data
+        action = data.action.name if data and data.action else None
+        fake = data.action.use_fake_user if action else False
+        slot = data.action_slot.identifier if action and actions.SLOTS and data.action_slot else ""
+        had_data = data is not None
+
+        def restore() -> None:
+            key = bpy.data.objects[object_name].data.shape_keys
+            if action is None:
+                if had_data:
+                    actions.assign(None, key)
+                else:
+                    key.animation_data_clear()
+                return
+            old = bpy.data.actions[action]
+            actions.assign(old, key, old.slots.get(slot) if slot else None)
+            old.use_fake_user = fake
+
+        self.add(restore)
+
+    def new_object(self, obj: bpy.types.Object) -> None:
+        """Remember to delete an object with its mesh and materials."""
+        name, mesh = obj.name, obj.data.name
+        materials = [material.name for material in obj.data.materials if material]
+
+        def remove() -> None:
+            bpy.data.objects.remove(bpy.data.objects[name])
+            bpy.data.meshes.remove(bpy.data.meshes[mesh])
+            for material in materials:
+                bpy.data.materials.remove(bpy.data.materials[material])
+
+        self.add(remove)
+
+    def new_action(self, name: str) -> None:
+        """Remember to delete an Action."""
+        self.add(lambda: bpy.data.actions.remove(bpy.data.actions[name]))

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One take: from settings to a keyed face. The button, the command line and the batch all run this.
+
+``step`` is a plain function: a GUI timer calls it, background mode blocks on it with ``run``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from lsf_backend.protocol import AnimateRequest
+
+from .bridge.backend import Backend, Done, Event, Failed, Frames, Progress
+from .rig import actions, check, sound, targets, timing
+from .rig.clip import Clip, ClipError
+from .rig.head import betas_of, create_head
+from .rig.head_file import HeadError, load_betas
+from .rig.rollback import Rollback
+
+# Keys land when a quarter more frames have come: early ones at once, and the work stays linear.
+LANDING_GROWTH = 1.25
+
+
+class TakeError(RuntimeError):
+    """A take cannot be made; the text is for the user. ``user_fault`` decides the exit code."""
+
+    def __init__(self, message: str, user_fault: bool = True) -> None:
+        super().__init__(message)
+        self.user_fault = user_fault
+
+
+@dataclasses.dataclass(frozen=True)
+class TakeSettings:
+    """Everything that a take is made from."""
+
+    audio: str
+    start_s: float = 0.0
+    end_s: float | None = None
+    engine: str = "compact"
+    device: str = "auto"
+    seed: int = 0
+    temperature: float = 0.0
+    identity: str = ""
+    name: str = ""
+    start_frame: float = 1.0
+    set_range: bool = True
+    add_sound: bool = True
+
+    def request(self) -> AnimateRequest:
+        """The backend's part of the settings."""
+        return AnimateRequest(
+            audio=self.audio,
+            start_s=self.start_s,
+            end_s=self.end_s,
+            engine=self.engine,
+            device=self.device,
+            seed=self.seed,
+            temperature=self.temperature,
+        )
+
+
+class Take:
+    """A take in the making. Nothing in the scene changes before the first frames arrive."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        scene: bpy.types.Scene,
+        settings: TakeSettings,
+        selected: list[bpy.types.Object],
+    ) -> None:
+        self.settings = settings
+        self.stage, self.fraction = "starting the backend", 0.0
+        self.finished, self.ok, self.cancelled = False, False, False
+        self.user_fault = False
+        self.report: list[str] = []
+        self.action_name = ""
+        self._backend = backend
+        self._scene_name = scene.name
+        self._rollback = Rollback()
+        self._channels: tuple[str, ...] = ()
+        self._values = np.zeros((0, 0), dtype=np.float32)
+        self._count = self._landed = self._keys = 0
+        self._clip: Clip | None = None
+        if not settings.audio.strip():
+            raise TakeError("Choose a sound file first.")
+        if not Path(settings.audio).is_file():
+            raise TakeError(f"The sound file {settings.audio} does not exist.")
+        self._plan = targets.plan(scene, selected)
+        if self._plan.problems:
+            raise TakeError(" ".join(self._plan.problems))
+        self.targets = list(self._plan.targets)
+        try:
+            self._betas = self._identity()
+        except HeadError as error:
+            raise TakeError(str(error)) from error
+        if backend.busy:
+            raise TakeError("Another take is being made. Wait for it, or cancel it.")
+        backend.submit(settings.request(), self._betas)
+
+    def _identity(self) -> np.ndarray | None:
+        if self.settings.identity.strip():
+            return load_betas(self.settings.identity)
+        return betas_of(self.targets[0].object()) if self.targets else None
+
+    @property
+    def scene(self) -> bpy.types.Scene:
+        """The scene of the take."""
+        scene = bpy.data.scenes.get(self._scene_name)
+        if scene is None:
+            raise TakeError("The scene of the take is gone.")
+        return scene
+
+    @property
+    def scene_fps(self) -> float:
+        """Frames per second of the scene, exactly (29.97 is 30 / 1.001)."""
+        return self.scene.render.fps / self.scene.render.fps_base
+
+    def run(self, on_progress: Callable[[str, float], None] | None = None) -> None:
+        """Block until the take is finished (background mode, command line)."""
+        while not self.finished:
+            self.step(0.2)
+            if on_progress is not None:
+                on_progress(self.stage, self.fraction)
+
+    def cancel(self) -> None:
+        """Ask for the end; what has landed stays, complete and usable."""
+        if not self.finished:
+            self.stage = "cancelling"
+            self._backend.cancel()
+
+    def abandon(self) -> None:
+        """Blender closes or loads another file: stop the engine, touch nothing."""
+        if not self.finished:
+            self.finished = self.cancelled = True
+            self._rollback.keep()
+            self._backend.close()
+
+    def step(self, wait_s: float = 0.0) -> None:
+        """Take what has arrived into the scene; blocks up to ``wait_s`` for it."""
+        if self.finished:
+            return
+        try:
+            for event in self._backend.step(wait_s):
+                self._on(event)
+        except (TakeError, HeadError) as error:
+            self._fail(str(error), getattr(error, "user_fault", True))
+        except Exception as error:
+            self._fail(f"The add-on failed: {type(error).__name__}: {error}", False)
+            raise
+
+    def _on(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self.stage, self.fraction = event.stage, min(max(event.fraction, 0.0), 1.0)
+        elif isinstance(event, Frames):
+            self._receive(event)
+        elif isinstance(event, Done):
+            self._done(event)
+        elif isinstance(event, Failed):
+            self._fail(event.sentence(), event.code != "internal")
+
+    def _receive(self, frames: Frames) -> None:
+        first, values = frames.first_frame, frames.values
+        if not np.isfinite(values).all():
+            raise TakeError("The engine gave numbers that are not finite.", user_fault=False)
+        if not self._channels:
+            self._channels = frames.channels
+            self._values = np.zeros((256, values.shape[1]), dtype=np.float32)
+        end = first + len(values)
+        if end > len(self._values):  # doubling keeps the copying linear
+            grown = np.zeros((max(end, 2 * len(self._values)), values.shape[1]), dtype=np.float32)
+            grown[: self._count] = self._values[: self._count]
+            self._values = grown
+        self._values[first:end] = values
+        self._count = max(self._count, end)
+        if self._count >= max(1, math.ceil(self._landed * LANDING_GROWTH)):
+            self._land()
+
+    def _land(self) -> None:
+        if self._clip is None:
+            self._clip = self._begin()
+        frames = timing.scene_frames_from_motion(
+            0, self._count, self.settings.start_frame, self.scene_fps
+        )
+        try:
+            self._keys = self._clip.write(frames, self._values[: self._count], self._channels)
+        except ClipError as error:
+            raise TakeError(str(error)) from error
+        self._landed = self._count
+
+    def _begin(self) -> Clip:
+        scene = self.scene
+        if self._plan.creates_head:
+            head = create_head(scene, self._betas)
+            self._rollback.new_object(head)
+            self._rollback.attribute(lambda: self.scene.lsf, "head")
+            scene.lsf.head = head
+            self.targets = list(targets.plan(scene, []).targets)
+        stem = Path(self.settings.audio).stem
+        name = self.settings.name.strip() or actions.take_name(stem)
+        try:
+            clip = Clip(name, self.targets, self._rollback)
+        except ClipError as error:
+            raise TakeError(str(error)) from error
+        self.action_name = clip.name
+        return clip
+
+    def _done(self, done: Done) -> None:
+        if self._count > self._landed:
+            self._land()
+        if self._clip is None:
+            self.finished, self.cancelled, self.ok = True, done.cancelled, False
+            self.report.append(
+                "Cancelled before the first frames: nothing was changed."
+                if done.cancelled
+                else "The engine gave no frames: the sound is shorter than one frame."
+            )
+            self.user_fault = True
+            return
+        self._clip.set_metadata(self._metadata(done.metadata))
+        self.report += [*self._plan.warnings, *self._clip.notes, *done.warnings]
+        self._set_scene()
+        first = self.targets[0]
+        ok, sentence = self._post_check(first)
+        shown = f"Cancelled after {self._count / timing.MOTION_FPS:.1f} s; kept " * done.cancelled
+        self.report.insert(0, shown + sentence)
+        self.finished, self.cancelled, self.ok = True, done.cancelled, ok
+        self.fraction, self.stage = 1.0, "done"
+        self._rollback.keep()
+
+    def _post_check(self, target: targets.Target) -> tuple[bool, str]:
+        scene, values = self.scene, self._values[: self._count]
+        frames = timing.scene_frames_from_motion(
+            0, self._count, self.settings.start_frame, self.scene_fps
+        )
+        quiet, busy = check.frames_to_compare(values, self._channels)
+        here, between = scene.frame_current, scene.frame_subframe
+        moved = check.moved_mm(scene, target, frames[quiet], frames[busy])
+        scene.frame_set(here, subframe=between)
+        shapes = sum(len(target.mapping) for target in self.targets)
+        return check.verdict(self._keys, shapes, moved, target)
+
+    def _metadata(self, told: dict[str, Any]) -> dict[str, Any]:
+        settings = dataclasses.asdict(self.settings)
+        return {
+            **told,
+            "seed": self.settings.seed,
+            "temperature": self.settings.temperature,
+            "engine": self.settings.engine,
+            "audio": self.settings.audio,
+            "frames": self._count,
+            "fps": timing.MOTION_FPS,
+            "start_frame": self.settings.start_frame,
+            "duration_s": self._count / timing.MOTION_FPS,
+            "settings": settings,
+            "blender": bpy.app.version_string,
+        }
+
+    def _set_scene(self) -> None:
+        scene, settings = self.scene, self.settings
+        duration_s = self._count / timing.MOTION_FPS
+        if settings.add_sound:
+            span = (settings.start_frame, settings.start_s, duration_s)
+            head = self.targets[0].object_name
+            problem = sound.add(scene, settings.audio, self.action_name, head, span, self._rollback)
+            if problem:
+                self.report.append(problem)
+        if settings.set_range:
+            for name in ("frame_start", "frame_end", "sync_mode"):
+                self._rollback.attribute(lambda: self.scene, name)
+            last = timing.last_scene_frame(duration_s, settings.start_frame, self.scene_fps)
+            scene.frame_start = math.floor(settings.start_frame)
+            scene.frame_end = max(last, scene.frame_start)
+            scene.sync_mode = "AUDIO_SYNC"  # playback keeps up with the sound
+
+    def _fail(self, sentence: str, user_fault: bool) -> None:
+        if self._backend.busy:
+            self._backend.close()  # the next take starts a fresh process
+        self._rollback.run()
+        self.finished, self.ok, self.user_fault = True, False, user_fault
+        self.action_name = ""
+        self.report = [sentence]
