@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Losses of both stages: the paper's, and what is not from the paper.
+
+Not from the paper: the lip gap in millimetres on the bundled head (a linear map of the motion), which
+an L1 over 53 numbers hardly sees, weighted up where the lips are nearly shut; and its speed.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lsf_backend.face.arkit import ARKIT_NAMES, EXPRESSION_NAMES
+from lsf_backend.face.head_space import JAW_OPEN_RAD
+from lsf_backend.model.config import N_EXPRESSION
+from training.corpus.geometry import lip_tables
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of values [B, T, ...] over real frames, mask [B, T]."""
+    real = mask.reshape(*mask.shape, *[1] * (values.dim() - 2)).to(values.dtype)
+    return (values * real).sum() / (real.sum() * values[0, 0].numel())
+
+
+def motion_l1(scaled: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """L1 of expression and of jaw, both [B, T, 53] in the network's scaled space."""
+    error = (scaled - target).abs()
+    return (
+        masked_mean(error[..., :N_EXPRESSION], mask),
+        masked_mean(error[..., N_EXPRESSION:], mask),
+    )
+
+
+class LipLoss(nn.Module):
+    """Lip gap and mouth width of motion, and how far two motions differ in them."""
+
+    per_motion_mm: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        tables = lip_tables()
+        rows = []
+        for per_weight in (tables.gap_per_weight_mm, tables.width_per_weight_mm):
+            row = torch.zeros(N_EXPRESSION + 3)
+            for index, name in enumerate(EXPRESSION_NAMES[:-1]):
+                row[index] = float(per_weight[ARKIT_NAMES.index(name)])
+            row[N_EXPRESSION] = float(per_weight[ARKIT_NAMES.index("jawOpen")]) / JAW_OPEN_RAD
+            rows.append(row)
+        self.register_buffer("per_motion_mm", torch.stack(rows), persistent=False)
+
+    def lips_mm(self, motion: Tensor) -> Tensor:
+        """Motion [B, T, 53] -> change of gap and of width against rest [B, T, 2], mm."""
+        return motion @ self.per_motion_mm.T
+
+    def forward(self, motion: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """Mean weighted error in mm, of position and of movement between frames."""
+        lips, wanted = self.lips_mm(motion), self.lips_mm(target)
+        near_shut = 1.0 + 3.0 * torch.exp(-wanted[..., :1].clamp_min(0.0) / 1.0)
+        error = (lips - wanted).abs()
+        place = masked_mean(error[..., :1] * near_shut, mask) + 0.5 * masked_mean(
+            error[..., 1:], mask
+        )
+        moved = (lips.diff(dim=1) - wanted.diff(dim=1)).abs()
+        return place + 0.5 * masked_mean(moved, mask[:, 1:])
