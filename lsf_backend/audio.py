@@ -149,7 +149,7 @@ class AudioReader:
         level = np.abs(source)
         if source.size < 3 or level.max() <= 0.985:
             return
-        still = np.abs(np.diff(source)) < 1e-4
+        still = np.abs(np.diff(source)) < 1e-6
         flat = (level[1:-1] > 0.985) & still[1:] & still[:-1]
         self._clipped += int(flat.sum()) + int((level > 1.0).sum())
 

@@ -63,9 +63,11 @@ class Server:
             with self._jobs_lock:
                 job.started = job.id in self._jobs
             if job.started:
-                self._animate(job)
+                last_event = self._animate(job)
+                # Forgotten first: whoever reads the last event may use the id again at once.
                 with self._jobs_lock:
                     self._jobs.pop(job.id)
+                self._send(last_event)
         self._say_farewell()
         return self._exit_code
 
@@ -150,19 +152,19 @@ class Server:
         if not job.started:
             self._send({"event": "done", "id": job.id, "seconds": 0.0, **_NOTHING})
 
-    def _animate(self, queued: _Queued) -> None:
-        """Run one job and send its events; never raises for what a job does."""
+    def _animate(self, queued: _Queued) -> dict[str, Any]:
+        """Run one job and return its last event; never raises for what a job does."""
         began = time.monotonic()
         try:
             summary = self._run_job(queued)
             seconds = round(time.monotonic() - began, 3)
-            self._send({"event": "done", "id": queued.id, "seconds": seconds, **summary})
+            return {"event": "done", "id": queued.id, "seconds": seconds, **summary}
         except LsfError as error:
             log.info("%s: %s", error.code, error)
-            self._send(_error(queued.id, error))
+            return _error(queued.id, error)
         except Exception as error:
             log.exception("a job failed")
-            self._send(_error(queued.id, _internal(error)))
+            return _error(queued.id, _internal(error))
 
     def _run_job(self, queued: _Queued) -> dict[str, Any]:
         from lsf_backend.job import Job  # PyAV and the engine are loaded by the first job
