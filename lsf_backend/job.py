@@ -64,6 +64,7 @@ class Job:
         self._progress = progress
         self._cancelled = cancelled
         self._frames_done = 0
+        self._warnings: list[str] = []
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -88,6 +89,7 @@ class Job:
             self.request.device,
             self._progress,
             self._cancelled,
+            self._warnings.append,
         )
         try:
             for chunk in self._engine.animate(job):
@@ -114,7 +116,7 @@ class Job:
         return {
             "frames": self._frames_done,
             "cancelled": self._frames_done < self.n_frames,
-            "warnings": self._audio.warnings(),
+            "warnings": [*self._audio.warnings(), *self._warnings],
             "metadata": self.metadata(),
         }
 

@@ -34,6 +34,7 @@ class AnimateJob:
 
     ``betas`` [300] float32 identity coefficients (z-scores) or None for the mean face. Progress is
     reported as (stage, fraction in 0..1); an engine returns early once ``cancelled()`` is true.
+    ``warn`` takes sentences that the person should read after the job.
     """
 
     audio: AudioReader
@@ -43,6 +44,7 @@ class AnimateJob:
     device: str
     progress: Callable[[str, float], None]
     cancelled: Callable[[], bool]
+    warn: Callable[[str], None] = lambda sentence: None
 
 
 @dataclasses.dataclass(frozen=True)

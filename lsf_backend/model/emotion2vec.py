@@ -21,17 +21,18 @@ from torch import Tensor, nn
 
 from lsf_backend.errors import LsfError
 from lsf_backend.model.state_files import Tensors, load_exactly, read_tensors
-from lsf_backend.model.weight_folders import weights_file
+from lsf_backend.model.weight_folders import EMOTION2VEC_FILES, weights_file
 from lsf_backend.model.windows import ClipStats
 
-FILES = ("model.safetensors", "model.pt", "emotion2vec_base.pt")
 D_FEATURES = 768
 # The mask decoder and the teacher of pre-training, and a classifier, play no part in features.
 _UNUSED = ("modality_encoders.AUDIO.decoder.", "_ema", "proj.")
 _PREFIXES = ("module.", "d2v_model.")
 
 
-def architecture(width: int = 768, heads: int = 12, depth: int = 8, prenet: int = 4) -> dict:
+def architecture(
+    width: int = 768, heads: int = 12, depth: int = 8, prenet: int = 4, channels: int = 512
+) -> dict[str, Any]:
     """Settings of FunASR's class for the base model; other sizes are for tests."""
     off = {"start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0}
     audio = {
@@ -54,8 +55,10 @@ def architecture(width: int = 768, heads: int = 12, depth: int = 8, prenet: int 
         "num_alibi_heads": heads,
         "decoder": None,
         "extractor_mode": "layer_norm",
-        # FunASR evaluates this text; it is a constant of ours, never read from a file.
-        "feature_encoder_spec": "[(512,10,5)] + [(512,3,2)]*4 + [(512,2,2)]*2",
+        # FunASR evaluates this text; it is made of our numbers, never read from a file.
+        "feature_encoder_spec": str(
+            [(int(channels), 10, 5)] + [(int(channels), 3, 2)] * 4 + [(int(channels), 2, 2)] * 2
+        ),
         "conv_pos_width": 95,
         "conv_pos_groups": 16,
         "conv_pos_depth": 5,
@@ -117,7 +120,7 @@ class Emotion2vecEncoder(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> Emotion2vecEncoder:
         """Load from a folder (or file) of either layout."""
-        tensors = read_tensors(weights_file(folder, FILES, "emotion2vec"))
+        tensors = read_tensors(weights_file(folder, EMOTION2VEC_FILES, "emotion2vec"))
         network = build_emotion2vec()
         load_exactly(network, emotion2vec_tensors(tensors), "emotion2vec-base")
         return cls(network)

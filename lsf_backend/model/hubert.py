@@ -17,10 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from lsf_backend.model.state_files import Tensors, load_exactly, read_tensors
-from lsf_backend.model.weight_folders import weights_file
+from lsf_backend.model.weight_folders import HUBERT_FILES, weights_file
 from lsf_backend.model.windows import ClipStats
 
-FILES = ("model.safetensors", "pytorch_model.bin")
 D_FEATURES = 768
 N_LAYERS = 12
 _EPS = 1e-7
@@ -85,7 +84,7 @@ class HubertEncoder(nn.Module):
     @classmethod
     def load(cls, folder: Path, fine_tuned: Mapping[str, Tensor] | None = None) -> HubertEncoder:
         """Load from a folder (or file) of either layout, or from a checkpoint's own tensors."""
-        tensors = fine_tuned or read_tensors(weights_file(folder, FILES, "HuBERT"))
+        tensors = fine_tuned or read_tensors(weights_file(folder, HUBERT_FILES, "HuBERT"))
         network = build_hubert()
         load_exactly(network, hubert_tensors(tensors), "HuBERT-base")
         return cls(network)

@@ -18,6 +18,8 @@ from lsf_backend.errors import LsfError
 HUBERT_FOLDER = "hubert-base-ls960"
 EMOTION2VEC_FOLDER = "emotion2vec_base"
 CHECKPOINT_FOLDER = "lsf"
+HUBERT_FILES = ("model.safetensors", "pytorch_model.bin")
+EMOTION2VEC_FILES = ("model.safetensors", "model.pt", "emotion2vec_base.pt")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import importlib.util
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from lsf_backend.model import config  # noqa: E402
+
+# Looked up, not imported: importing funasr itself walks all of its modules for ten seconds.
+needs_funasr = pytest.mark.skipif(
+    importlib.util.find_spec("funasr") is None, reason="funasr is not installed"
+)
 
 
 def shrink(model: config.ModelConfig, d: int = 16) -> config.ModelConfig:

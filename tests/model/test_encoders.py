@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import argparse
+import subprocess
 import sys
 
 import numpy as np
@@ -15,11 +16,8 @@ from lsf_backend.model import emotion2vec, hubert  # noqa: E402
 from lsf_backend.model.encoders import SpeechEncoders  # noqa: E402
 from lsf_backend.model.state_files import load_exactly  # noqa: E402
 from lsf_backend.model.windows import measure_clip  # noqa: E402
+from tests.model.conftest import needs_funasr  # noqa: E402
 
-needs_funasr = pytest.mark.skipif(
-    __import__("importlib.util", fromlist=["util"]).find_spec("funasr") is None,
-    reason="funasr is not installed",
-)
 SMALL = {
     "hidden_size": 16,
     "num_hidden_layers": 3,
@@ -30,6 +28,8 @@ SMALL = {
     "num_conv_pos_embedding_groups": 2,
 }
 
+SMALL_E2V = {"width": 32, "heads": 2, "depth": 2, "prenet": 1, "channels": 8}
+
 
 def small_hubert():
     torch.manual_seed(0)
@@ -38,9 +38,7 @@ def small_hubert():
 
 def small_emotion2vec():
     torch.manual_seed(0)
-    return emotion2vec.Emotion2vecEncoder(
-        emotion2vec.build_emotion2vec(width=32, heads=2, depth=2, prenet=1)
-    )
+    return emotion2vec.Emotion2vecEncoder(emotion2vec.build_emotion2vec(**SMALL_E2V))
 
 
 def voice(seconds, seed=0):
@@ -131,8 +129,12 @@ def test_frozen_parts_of_stage_two():
 
 @needs_funasr
 def test_funasr_is_imported_without_its_package():
-    emotion2vec.build_emotion2vec(width=32, heads=2, depth=1, prenet=1)
-    assert "funasr.auto.auto_model" not in sys.modules
+    code = (
+        "import sys; from lsf_backend.model.emotion2vec import build_emotion2vec as build;"
+        "build(width=32, heads=2, depth=1, prenet=1, channels=8);"
+        "assert 'funasr.auto.auto_model' not in sys.modules and 'funasr' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @needs_funasr
@@ -164,9 +166,9 @@ def test_emotion2vec_layouts_and_unused_parts(tmp_path, layout):
     else:
         torch.save(full if layout == "bare" else {layout: full}, tmp_path / "model.pt")
     from lsf_backend.model.state_files import read_tensors
-    from lsf_backend.model.weight_folders import weights_file
+    from lsf_backend.model.weight_folders import EMOTION2VEC_FILES, weights_file
 
-    file = weights_file(tmp_path, emotion2vec.FILES, "emotion2vec")
+    file = weights_file(tmp_path, EMOTION2VEC_FILES, "emotion2vec")
     got = emotion2vec.emotion2vec_tensors(read_tensors(file))
     assert got.keys() == state.keys()
 
