@@ -68,7 +68,7 @@ def demo(args: argparse.Namespace) -> int:
         raise LsfError(
             "output_unwritable", f"The folder {folder} cannot be made: {error.strerror}."
         ) from error
-    names = [folder / "sample.npz", folder / "sample.csv"]
+    names = [folder / "demo.npz", folder / "demo.csv"]
     for path in names:
         check_output(path, args.overwrite)
     take = make_take(AnimateRequest(audio=str(SAMPLE), output="motion"), None)
@@ -124,7 +124,7 @@ def run_blender_addon(arguments: list[str]) -> int:
     """Run ``python -m blender_addon`` with our own folder on its path; its exit code."""
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, "-m", "blender_addon", *arguments]
+    command = [sys.executable, "-P", "-m", "blender_addon", *arguments]
     sys.stdout.flush()
     child = subprocess.Popen(command, env=environment)
     try:
@@ -173,8 +173,4 @@ def _animate_arguments(args: argparse.Namespace, outputs: list[Path]) -> list[st
         arguments += ["--end", repr(args.end)]
     if args.identity is not None:
         arguments += ["--identity", str(args.identity)]
-    return (
-        arguments
-        + (["--overwrite"] if args.overwrite else [])
-        + (["--debug"] if args.debug else [])
-    )
+    return arguments + (["--overwrite"] if args.overwrite else [])

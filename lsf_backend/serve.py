@@ -27,7 +27,7 @@ _PROGRESS_EVERY_S = 0.05
 # How long a job may take to notice that nobody listens any more, before the process just ends.
 _LEAVE_AFTER_S = 0.5
 # The same after shutdown, where somebody waits for the last event.
-_FINISH_WITHIN_S = 3.0
+_FINISH_WITHIN_S = 1.5
 _LONGEST_ID = 200
 _NOTHING: dict[str, Any] = {"frames": 0, "cancelled": True, "warnings": [], "metadata": {}}
 

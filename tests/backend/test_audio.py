@@ -116,26 +116,26 @@ def test_a_range_is_a_slice_of_the_whole_also_after_a_seek(tmp_path: Path, endin
 def test_three_hours_open_at_once_and_stay_small(tmp_path: Path) -> None:
     path = tmp_path / "three hours.wav"
     n_bytes = 3 * 3600 * 16000 * 2
-    sound = (speechlike(700) * 32767).astype("<i2").tobytes()
+    sound = (speechlike(260) * 32767).astype("<i2").tobytes()
     with path.open("wb") as file:
         file.write(wav_header(n_bytes, 16000) + sound)
         file.seek(44 + n_bytes - 32000)  # the rest is a hole: silence that takes no space
         file.write(sound[:32000])
-    began = time.monotonic()
+    began = time.process_time()
     reader = open_audio(path)
     first = reader.read(0, 11 * 16000)
-    assert time.monotonic() - began < 1.0
+    assert time.process_time() - began < 1.0
     assert reader.n_frames == 3 * 3600 * 25 and np.abs(first).max() > 0.1
     reader.read(0, 40 * 16000)
     tracemalloc.start()
-    for second in range(40, 640, 10):
+    for second in range(40, 240, 10):
         reader.read((second - 1) * 16000, 12 * 16000)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 16e6, "ten minutes are 38 MB as float32; only about a minute may be kept"
-    began = time.monotonic()
+    assert peak < 11e6, "200 s are 13 MB as float32, twice that while joined; 30 s may be kept"
+    began = time.process_time()
     late = whole(open_audio(path, 3 * 3600 - 10))
-    assert time.monotonic() - began < 2, "it did not decode from the start"
+    assert time.process_time() - began < 2, "it did not decode from the start"
     assert not late[: 9 * 16000].any() and np.array_equal(late[9 * 16000 :], first[:16000])
 
 
