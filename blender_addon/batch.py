@@ -69,7 +69,7 @@ class Batch:
     out: Path
     outputs: tuple[str, ...] = (".blend",)
     overwrite: bool = False
-    size: int = 512
+    size: int = 480
     render_engine: str = "workbench"
     base: str = ""
 

@@ -46,7 +46,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     _options(demo, with_out=False)
     for verb in (one, many, demo):
         verb.add_argument("--overwrite", action="store_true", help="replace files that exist")
-        verb.add_argument("--size", type=int, default=512, help="pictures' side in pixels")
+        verb.add_argument("--size", type=int, default=480, help="pictures' side in pixels")
         verb.add_argument(
             "--render-engine", choices=("workbench", "cycles", "scene"), default="workbench"
         )

@@ -31,7 +31,7 @@ class Job:
     head: str = ""
     overwrite: bool = False
     render_engine: str = "workbench"
-    size: int = 512
+    size: int = 480
     keep_stage: bool = False
 
 
@@ -81,7 +81,7 @@ def run(job: Job, on_progress: Progress | None = None) -> Result:
             return Result(2 if take.user_fault else 1, tuple(take.report))
         head = take.targets[0].object()
         if job.keep_stage and scene.camera is None:
-            stage.set_up(scene, head)
+            stage.set_up(scene, head, job.size)
         for path in job.outputs:
             tell(f"writing {path.name}", 0.0)
             written += _write(path, scene, take, job)
@@ -149,7 +149,8 @@ def _save_blend(path: Path) -> None:
     try:
         if same:
             bpy.ops.wm.save_mainfile(**how)
-        else:
-            bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, **how)
+            return
+        with files.written_whole(path) as temporary:
+            bpy.ops.wm.save_as_mainfile(filepath=str(temporary), copy=True, **how)
     except RuntimeError as error:
         raise OutputError(f"{path} could not be saved: {str(error).strip()}") from error

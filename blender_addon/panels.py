@@ -23,7 +23,7 @@ def sentences(
     layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE"
 ) -> None:
     """Draw text in lines that fit the sidebar; Blender's labels do not wrap."""
-    scale = context.preferences.system.ui_scale
+    scale = context.preferences.system.ui_scale or 1.0  # 0 without a window
     room_px = (context.region.width if context.region else 300) - 60 * scale
     width = max(int(room_px / (CHARACTER_WIDTH_PX * scale)), 20)
     column = layout.column(align=True)

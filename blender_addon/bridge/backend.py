@@ -15,7 +15,7 @@ import numpy as np
 
 from lsf_backend.protocol import PROTOCOL_VERSION, AnimateRequest, Message
 
-from .launch import Launch
+from .launch import BACKEND_MODULE, Launch
 from .process import BackendGone, BackendProcess
 
 START_LIMIT_S = 60.0
@@ -237,7 +237,7 @@ class Backend:
 
     def _failure(self, error: BackendGone) -> Failed:
         hint = self._last_log()
-        if hint.endswith(f"No module named {self.launch.command[2]}"):
+        if f"No module named {BACKEND_MODULE}" in hint:
             hint = 'That Python has no backend: pip install "lsf-animation[gpu]" there.'
         return Failed("internal", f"The backend stopped: {error}.", hint)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A camera and a light in front of a head, for scenes that have none."""
+"""A camera, a light and a background for a head, in scenes that have no camera."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from mathutils import Vector
 
 LENS_MM = 85.0  # a portrait lens: no big noses
 SENSOR_MM = 36.0
-MARGIN = 1.12
+MARGIN = 1.25
+BACKGROUND = (0.06, 0.07, 0.085)
+FACE_GROUPS = ("upper_face", "jaw")  # the bundled head's; without them the whole mesh is shown
 
 
 def bounds(obj: bpy.types.Object) -> tuple[Vector, Vector]:
-    """Lowest and highest corner of an object in the world."""
-    corners = np.array([obj.matrix_world @ Vector(corner) for corner in obj.bound_box])
+    """Lowest and highest corner of the face (or of the whole mesh) in the world."""
+    wanted = {group.index for group in obj.vertex_groups if group.name in FACE_GROUPS}
+    points = [v.co for v in obj.data.vertices if any(g.group in wanted for g in v.groups)]
+    points = points or [Vector(corner) for corner in obj.bound_box]
+    corners = np.array([obj.matrix_world @ point for point in points])
     return Vector(corners.min(axis=0)), Vector(corners.max(axis=0))
 
 
-def set_up(scene: bpy.types.Scene, obj: bpy.types.Object) -> list[bpy.types.Object]:
-    """Add a camera that fills the picture with ``obj`` and a soft light; gives both."""
+def set_up(scene: bpy.types.Scene, obj: bpy.types.Object, side_px: int) -> list[bpy.types.ID]:
+    """Add a camera that fills ``side_px`` x ``side_px`` with the face, a soft light, a world."""
     low, high = bounds(obj)
     centre = (low + high) / 2
     size = max(high.x - low.x, high.z - low.z)
@@ -41,13 +46,16 @@ def set_up(scene: bpy.types.Scene, obj: bpy.types.Object) -> list[bpy.types.Obje
     for new in (eye, lamp):
         scene.collection.objects.link(new)
     scene.camera = eye
-    return [eye, lamp]
+    scene.render.resolution_x = scene.render.resolution_y = side_px
+    scene.render.resolution_percentage = 100
+    added: list[bpy.types.ID] = [eye, lamp, camera, light]
+    if scene.world is None:
+        scene.world = bpy.data.worlds.new("LSF World")
+        scene.world.color = BACKGROUND
+        added.append(scene.world)
+    return added
 
 
-def take_down(objects: list[bpy.types.Object]) -> None:
+def take_down(added: list[bpy.types.ID]) -> None:
     """Delete what ``set_up`` has added."""
-    for obj in objects:
-        data = obj.data
-        bpy.data.objects.remove(obj)
-        room = bpy.data.cameras if isinstance(data, bpy.types.Camera) else bpy.data.lights
-        room.remove(data)
+    bpy.data.batch_remove(added)

@@ -14,15 +14,14 @@ from ..rig import sound
 from . import stage
 from .files import OutputError, written_whole
 
-SIZE = 512
+SIZE = 480
+EXPOSURE = 0.7  # the studio light alone leaves skin in the dark
 SHADING = {
     "light": "STUDIO",
     "color_type": "MATERIAL",
     "show_cavity": True,
     "cavity_type": "WORLD",
     "show_shadows": False,
-    "background_type": "VIEWPORT",
-    "background_color": (0.09, 0.1, 0.12),
     "show_specular_highlight": True,
 }
 
@@ -55,17 +54,19 @@ def _prepared(
 ) -> Iterator[_Settings]:
     """A camera, an engine and a size for the time of a render."""
     settings = _Settings()
-    added: list[bpy.types.Object] = []
+    added: list[bpy.types.ID] = []
     render = scene.render
     here, between = scene.frame_current, scene.frame_subframe
     try:
         if scene.camera is None:
-            added = stage.set_up(scene, head)
-            settings.set(render, resolution_x=size, resolution_y=size, resolution_percentage=100)
+            for name in ("resolution_x", "resolution_y", "resolution_percentage"):
+                settings.set(render, **{name: getattr(render, name)})
+            added = stage.set_up(scene, head, size)
         if engine == "workbench":
             settings.set(render, engine="BLENDER_WORKBENCH")
             settings.set(scene.display, render_aa="5")
             settings.set(scene.display.shading, **SHADING)
+            settings.set(scene.view_settings, view_transform="Standard", exposure=EXPOSURE)
         elif engine == "cycles":
             settings.set(render, engine="CYCLES")
         settings.set(render, use_file_extension=False, use_overwrite=True, use_placeholder=False)
@@ -74,7 +75,6 @@ def _prepared(
         settings.restore()
         if added:
             stage.take_down(added)
-            scene.camera = None
         scene.frame_set(here, subframe=between)
 
 
@@ -119,13 +119,15 @@ def render_still(
     """Render one frame to a .png with ``note`` written into it."""
     with _prepared(scene, head, "workbench", size) as settings:
         render = scene.render
+        height = max(size * render.resolution_y // render.resolution_x, 16)
+        settings.set(render, resolution_x=size, resolution_y=height, resolution_percentage=100)
         settings.set(render.image_settings, media_type="IMAGE")
         settings.set(render.image_settings, file_format="PNG", color_mode="RGB")
         settings.set(render, filepath=str(path))
         stamps = [name for name in dir(render) if name.startswith("use_stamp_")]
         settings.set(render, **{name: name == "use_stamp_note" for name in stamps})
         settings.set(
-            render, use_stamp=True, stamp_note_text=note, stamp_font_size=max(14, size // 18)
+            render, use_stamp=True, stamp_note_text=note, stamp_font_size=max(10, size // 24)
         )
         settings.set(render, stamp_background=(0.0, 0.0, 0.0, 0.6), stamp_foreground=(1, 1, 1, 1))
         scene.frame_set(int(frame // 1), subframe=frame % 1)

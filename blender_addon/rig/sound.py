@@ -82,37 +82,43 @@ def _new(scene: bpy.types.Scene, path: str, name: str, content: float, rollback:
             bpy.data.sounds.remove(bpy.data.sounds[sound])
 
     rollback.add(remove)
-    _set_start(strip, content)
+    _set(strip, "frame_start", content)
     return strip
 
 
-def _set_start(strip: Any, frame: float) -> None:
-    setattr(strip, "content_start" if hasattr(strip, "content_start") else "frame_start", frame)
+# 5.2 renamed these and warns about the old names.
+_RENAMED = {
+    "frame_start": "content_start",
+    "frame_final_start": "left_handle",
+    "frame_final_end": "right_handle",
+}
 
 
-def _start(strip: Any) -> float:
-    return float(getattr(strip, "content_start", getattr(strip, "frame_start", 0.0)))
+def _get(strip: Any, name: str) -> float:
+    new = _RENAMED[name]
+    return float(getattr(strip, new if hasattr(strip, new) else name))
+
+
+def _set(strip: Any, name: str, value: float) -> None:
+    new = _RENAMED[name]
+    setattr(strip, new if hasattr(strip, new) else name, value)
 
 
 def _trim(strip: Any, frame: float, length: float) -> None:
-    left = round(frame)
-    if left > _left(strip):
-        strip.frame_final_start = left
-    right = round(frame + length)
-    if right < strip.frame_final_end:
-        strip.frame_final_end = max(right, left + 1)
-
-
-def _left(strip: Any) -> int:
-    return int(strip.frame_final_start)
+    left, right = round(frame), round(frame + length)
+    if left > _get(strip, "frame_final_start"):
+        _set(strip, "frame_final_start", left)
+    if right < _get(strip, "frame_final_end"):
+        _set(strip, "frame_final_end", max(right, left + 1))
 
 
 def _is(strip: Any, path: str, content: float, length: float) -> bool:
-    if strip.sound is None or abs(_start(strip) - content) > 0.01:
+    if strip.sound is None or abs(_get(strip, "frame_start") - content) > 0.01:
         return False
     own = bpy.path.abspath(strip.sound.filepath)
     same_file = os.path.normcase(os.path.realpath(own)) == os.path.normcase(os.path.realpath(path))
-    return same_file and abs(strip.frame_final_duration - length) <= 2
+    shown = _get(strip, "frame_final_end") - _get(strip, "frame_final_start")
+    return same_file and abs(shown - length) <= 2
 
 
 def remove(scene: bpy.types.Scene, take: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests inside bpy: an empty Blender for each, the add-on registered, a fabricated head, a fake backend."""
+"""Tests inside bpy: an empty Blender for each, the add-on registered, a fake backend."""
 
 import os
 import sys

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A backend for tests: speaks the real protocol, makes smooth curves, and fails when it is told to.
+"""A backend for tests: the real protocol, smooth curves, and failures on request.
 
-Told by the name of the sound file: ``crash``, ``crash_once``, ``error``, ``slow``, ``nan``, ``deaf``.
+The name of the sound asks: ``crash``, ``crash_once``, ``error``, ``slow``, ``nan``, ``deaf``.
 """
 
 import sys
