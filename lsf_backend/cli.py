@@ -60,9 +60,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     commands.add_parser("serve", parents=[common], help="backend process on stdin and stdout")
 
-    commands.add_parser(
+    fetch = commands.add_parser(
         "fetch-models", parents=[common], help="download speech models for the engine 'lsf'"
     )
+    fetch.add_argument("--folder", type=Path, help="models folder (default: LSF_MODELS or yours)")
+    fetch.add_argument("--digest", action="append", default=[], metavar="NAME=SHA256")
+    fetch.add_argument("--accept-unverified", action="store_true", help="take what has no digest")
     return parser
 
 
@@ -140,7 +143,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "fetch-models":
         from lsf_backend.cli_info import fetch_models
 
-        return fetch_models()
+        return fetch_models(args.folder, args.digest, args.accept_unverified)
     from lsf_backend import cli_animate
 
     return cli_animate.demo(args) if args.command == "demo" else cli_animate.animate(args)

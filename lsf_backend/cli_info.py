@@ -9,6 +9,7 @@ import importlib.util
 import json
 import platform
 import sys
+from pathlib import Path
 from typing import Any
 
 from lsf_backend.engine.registry import engine_info, engine_names
@@ -89,7 +90,7 @@ def info(as_json: bool) -> int:
     return 0
 
 
-def fetch_models() -> int:
+def fetch_models(folder: Path | None, digests: list[str], accept_unverified: bool) -> int:
     """Download what the engine ``lsf`` needs; sources and digests are listed with the model."""
     try:
         module = importlib.import_module("lsf_backend.model.fetch")
@@ -99,5 +100,7 @@ def fetch_models() -> int:
             f"Models cannot be fetched, because {error.name or 'a package'} is not installed.",
             'Install it with: pip install "lsf-animation[gpu]"',
         ) from error
-    module.fetch_models()
+    pairs = dict(entry.partition("=")[::2] for entry in digests)
+    for file in module.fetch_models(folder, pairs, accept_unverified):
+        print(file)
     return 0
