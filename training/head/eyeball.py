@@ -15,6 +15,8 @@ SEGMENTS = 24
 PUPIL_RADIUS_MM = 2.1
 IRIS_RADIUS_MM = 6.0
 LIMBUS_MM = 0.5
+# A little smaller than MakeHuman's, so that the lids of every face keep clear of it.
+_SIZE = 0.97
 # Angles from the gaze axis of the rings behind the iris, degrees.
 SCLERA_RINGS_DEG = (30.0, 42.0, 58.0, 78.0, 102.0, 132.0)
 
@@ -34,6 +36,7 @@ class Eyeball:
 def make_eyeball(ball: np.ndarray) -> Eyeball:
     """Build the eye that replaces a ball of vertices [72, 3] m; it looks along +z."""
     centre, radius = fit_sphere(ball)
+    radius *= _SIZE
     profile, names = _profile(radius)
     angle = 2 * np.pi * np.arange(SEGMENTS) / SEGMENTS
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from lsf_backend.face.arkit import ARKIT_NAMES
+
+from .corrections import Seams
+from .parts import Parts
 from .source import AnnyData
-from .topology import HELPERS, LASHES, HeadCut
+from .topology import HELPERS, HeadCut
 
 # Linear RGBA; what a viewport shows. The add-on may put real shaders on the same slots.
 MATERIALS: dict[str, tuple[float, float, float, float]] = {
@@ -20,7 +24,7 @@ MATERIALS: dict[str, tuple[float, float, float, float]] = {
     "iris": (0.10, 0.17, 0.22, 1.0),
     "pupil": (0.003, 0.003, 0.003, 1.0),
     "lashes": (0.015, 0.011, 0.009, 1.0),
-    "brows": (0.055, 0.032, 0.022, 1.0),
+    "brows": (0.085, 0.050, 0.034, 1.0),
 }
 
 
@@ -30,7 +34,7 @@ def polygon_materials(source: AnnyData, cut: HeadCut) -> np.ndarray:
     names = np.full(len(cut.polygons), "skin", dtype="<U8")
     for mask, name in (("lips", "lips"), ("inside-mouth", "mouth")):
         names[_sample(source.mask(mask), centre) > 0.5] = name
-    for groups, name in ((HELPERS[:2], "teeth"), (HELPERS[2:], "tongue"), (LASHES, "lashes")):
+    for groups, name in ((HELPERS[:2], "teeth"), (HELPERS[2:], "tongue")):
         names[np.isin(cut.groups, groups)] = name
     return names
 
@@ -42,68 +46,47 @@ def _sample(mask: np.ndarray, uv: np.ndarray) -> np.ndarray:
     return mask[row, column]
 
 
-def lip_pairs(rim: np.ndarray, template: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pair the inner rim of the lips: loop [38], template [V, 3] -> (upper, lower), right to left.
-
-    The upper rim has more vertices than the lower: each lower one gets the upper one nearest in x.
-    """
-    middle = len(rim) // 2
-    x = template[rim, 0]
-    corner = int(np.argmax(x[: middle + 1]))
-    upper_side, lower_side = rim[:corner], rim[corner + 1 : middle + 1][::-1]
-    pairs = []
-    for vertex in lower_side:
-        distance = np.abs(template[upper_side, 0] - template[vertex, 0])
-        pairs.append((int(upper_side[np.argmin(distance)]), int(vertex)))
-    mirrored = [(_mirror(u, template, rim), _mirror(v, template, rim)) for u, v in pairs[1:]]
-    ordered = [*mirrored[::-1], *pairs]
-    return np.array([u for u, _ in ordered]), np.array([v for _, v in ordered])
-
-
-def _mirror(vertex: int, template: np.ndarray, among: np.ndarray) -> int:
-    image = template[vertex] * [-1, 1, 1]
-    return int(among[np.argmin(((template[among] - image) ** 2).sum(axis=1))])
-
-
 def face_regions(
     source: AnnyData,
-    cut: HeadCut,
+    parts: Parts,
     materials: np.ndarray,
     template: np.ndarray,
     shapes: dict[str, np.ndarray],
-    eye_centres: np.ndarray,
+    seams: Seams,
 ) -> dict[str, np.ndarray]:
-    """Return the vertex lists; template [N, 3] m and shapes [N, 3] m of the cut's vertices."""
-    skin = np.zeros(len(cut.vertices), dtype=bool)
-    skin[cut.polygons[np.isin(materials, ("skin", "lips", "mouth"))]] = True
-    face = np.zeros_like(skin)
+    """Return the vertex lists; template and shapes [V, 3] m."""
+    cut = parts.cut
+    skin = _vertices_of(len(template), cut.polygons[cut.skin])
     face_polygons = _sample(source.mask("face"), cut.uv.mean(axis=1)) > 0.5
-    face[cut.polygons[face_polygons & (materials == "skin")]] = True
+    face = _vertices_of(len(template), cut.polygons[face_polygons & (materials == "skin")])
+    lips = _vertices_of(len(template), cut.polygons[materials == "lips"])
     size = {name: np.linalg.norm(shape, axis=1) for name, shape in shapes.items()}
-    upper, lower = lip_pairs(cut.lip_rim, template)
-    lips = np.zeros_like(skin)
-    lips[cut.polygons[materials == "lips"]] = True
-    eye_y = float(eye_centres[:, 1].mean())
-    brow = np.maximum.reduce(
-        [size[n] for n in ("browDownLeft", "browDownRight", "browInnerUp")]
-        + [size[n] for n in ("browOuterUpLeft", "browOuterUpRight")]
-    )
-    regions = {
-        "lips_upper_inner": upper,
-        "lips_lower_inner": lower,
+    eye_y = float(parts.eye_centres[:, 1].mean())
+    brow = np.maximum.reduce([size[name] for name in ARKIT_NAMES if name.startswith("brow")])
+    brows = skin & (brow > 0.35 * brow.max()) & (template[:, 1] > eye_y + 0.012)
+    lists = {
+        "lips_upper_inner": seams.mouth.upper[: seams.n_rim],
+        "lips_lower_inner": seams.mouth.lower[: seams.n_rim],
         "lips": np.flatnonzero(lips),
-        "brows": np.flatnonzero(
-            skin & (brow > 0.35 * brow.max()) & (template[:, 1] > eye_y + 0.012)
-        ),
+        "brows": np.flatnonzero(brows),
         "jaw": np.flatnonzero(skin & ~lips & (size["jawOpen"] > 0.3 * size["jawOpen"].max())),
         "upper_face": np.flatnonzero(face & (template[:, 1] > eye_y - 0.012)),
         "neck_ring": cut.neck_ring,
     }
-    for side, centre in zip(("Left", "Right"), eye_centres, strict=True):
+    for side, centre, seam in zip(("Left", "Right"), parts.eye_centres, seams.lids, strict=True):
         near = skin & (np.linalg.norm(template - centre, axis=1) < 0.024)
         blink = shapes[f"eyeBlink{side}"]
         near &= np.linalg.norm(blink, axis=1) > 0.0005
         name = side.lower()
-        regions[f"lids_upper_{name}"] = np.flatnonzero(near & (blink[:, 1] < 0))
-        regions[f"lids_lower_{name}"] = np.flatnonzero(near & (blink[:, 1] >= 0))
-    return regions
+        lists[f"lids_upper_{name}"] = np.flatnonzero(near & (blink[:, 1] < 0))
+        lists[f"lids_lower_{name}"] = np.flatnonzero(near & (blink[:, 1] >= 0))
+        lists[f"lid_rim_upper_{name}"] = seam.upper
+        lists[f"lid_rim_lower_{name}"] = seam.lower
+    return lists
+
+
+def _vertices_of(count: int, polygons: np.ndarray) -> np.ndarray:
+    """Return which of ``count`` vertices [bool] belong to the polygons."""
+    belongs = np.zeros(count, dtype=bool)
+    belongs[polygons] = True
+    return belongs

@@ -15,17 +15,14 @@ from .source import AnnyData
 
 # One directed edge on each loop (vertex numbers of base.obj, at the back of the neck or the middle
 # of the upper lip, then its neighbour on the left).
-NECK_CUT = (1491, 8177)
+NECK_CUT = (1496, 8180)
 NECK_JOINT = (856, 7722)
-LIP_RIM = (474, 7229)
+LIP_RIMS = ((474, 7229), (520, 7267), (537, 7282))
+LID_RIM_LEFT = (6785, 6784)
 HEAD_SEED = 302
 
-# The groups that belong to a face beside the skin; the white balls of "helper-x-eye" are replaced.
+# The groups taken over beside the skin; lash strips and the white balls of the eyes are replaced.
 HELPERS = ("helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
-LASHES = ("helper-l-eyelashes-1", "helper-l-eyelashes-2") + (
-    "helper-r-eyelashes-1",
-    "helper-r-eyelashes-2",
-)
 
 
 class QuadLoops:
@@ -60,10 +57,10 @@ class QuadLoops:
 
 @dataclass(frozen=True)
 class HeadCut:
-    """The part of the base mesh that becomes the head, without eyeballs.
+    """The part of the base mesh that becomes the head, without eyeballs, lashes and brows.
 
     vertices [N] numbers in base.obj; polygons [P, 4] in new numbers; uv [P, 4, 2]; groups [P];
-    neck_ring, neck_loop and lip_rim: loops in new numbers.
+    neck_ring, neck_loop, lip_rims (from outside in), lid_rims (left, right): loops in new numbers.
     """
 
     vertices: np.ndarray
@@ -72,17 +69,24 @@ class HeadCut:
     groups: np.ndarray
     neck_ring: np.ndarray
     neck_loop: np.ndarray
-    lip_rim: np.ndarray
+    lip_rims: tuple[np.ndarray, ...]
+    lid_rims: tuple[np.ndarray, np.ndarray]
+
+    @property
+    def skin(self) -> np.ndarray:
+        """Numbers of the skin's polygons."""
+        return np.flatnonzero(self.groups == "body")
 
 
 def cut_head(source: AnnyData) -> HeadCut:
-    """Cut the head (skin above the neck loop, teeth, tongue, lashes) out of the base mesh."""
+    """Cut the head (skin above the neck loop, teeth, tongue) out of the base mesh."""
     mesh = source.mesh
     body = np.flatnonzero(mesh.groups == "body")
     loops = QuadLoops(mesh.polygons[body])
     neck_ring = loops.walk(*NECK_CUT)
     skin = body[_flood(mesh.polygons[body], HEAD_SEED, set(neck_ring))]
-    helpers = np.flatnonzero(np.isin(mesh.groups, HELPERS + LASHES))
+    left_lid = loops.walk(*LID_RIM_LEFT)
+    helpers = np.flatnonzero(np.isin(mesh.groups, HELPERS))
     keep = np.concatenate([skin, helpers])
     vertices = np.unique(mesh.polygons[keep])
     new = np.full(len(mesh.vertices), -1)
@@ -94,8 +98,16 @@ def cut_head(source: AnnyData) -> HeadCut:
         mesh.groups[keep],
         new[neck_ring],
         new[loops.walk(*NECK_JOINT)],
-        new[loops.walk(*LIP_RIM)],
+        tuple(new[loops.walk(*rim)] for rim in LIP_RIMS),
+        (new[left_lid], new[_mirrored(mesh.vertices, left_lid)]),
     )
+
+
+def _mirrored(vertices: np.ndarray, numbers: list[int]) -> list[int]:
+    """Return the vertices opposite to ``numbers``; base.obj is symmetric."""
+    image = vertices[numbers] * [-1.0, 1.0, 1.0]
+    distance = ((vertices[None] - image[:, None]) ** 2).sum(axis=-1)
+    return [int(number) for number in distance.argmin(axis=1)]
 
 
 def _flood(polygons: np.ndarray, seed: int, border: set[int]) -> np.ndarray:
