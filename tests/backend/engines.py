@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small deterministic engines for the tests, good ones and bad ones, added through the registry."""
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterator
@@ -54,6 +55,13 @@ class SlowEngine(LoudnessEngine):
     pause_s = 0.05
 
 
+class DeafEngine(LoudnessEngine):
+    """Goes on when it is cancelled."""
+
+    def animate(self, job: AnimateJob) -> Iterator[MotionChunk]:
+        return super().animate(dataclasses.replace(job, cancelled=lambda: False))
+
+
 class StuckEngine(LoudnessEngine):
     def before(self, job: AnimateJob, first: int) -> None:
         job.progress("stuck", 0.0)
@@ -64,7 +72,7 @@ class ChattyEngine(LoudnessEngine):
     """Prints and writes to the file descriptor that used to be stdout, as libraries do."""
 
     def before(self, job: AnimateJob, first: int) -> None:
-        print("an engine talks", flush=True)
+        print("an engine talks")
         os.write(1, b"\x00\x01 raw bytes, as from C\n")
         os.system("echo a child talks")
 
@@ -111,6 +119,7 @@ class InsideOutEngine(LoudnessEngine):
 ENGINES = {
     "test": LoudnessEngine,
     "slow": SlowEngine,
+    "deaf": DeafEngine,
     "stuck": StuckEngine,
     "chatty": ChattyEngine,
     "broken": BrokenEngine,

@@ -3,6 +3,7 @@
 
 import math
 import os
+import socket
 from pathlib import Path
 
 import av
@@ -76,15 +77,22 @@ def test_random_bytes_are_an_error_or_a_sound_but_never_a_crash(tmp_path: Path, 
 
 def test_a_playlist_that_calls_itself_a_sound_opens_nothing_else(tmp_path: Path) -> None:
     real = write_wav(tmp_path / "real.wav", tone(2))
+    server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(0.2)
+    url = f"http://127.0.0.1:{server.getsockname()[1]}/x.ts"
+    start = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n"
     lists = {
         "a.wav": f"ffconcat version 1.0\nfile '{real}'\n",
-        "b.wav": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nhttp://127.0.0.1:9/x.ts\n",
-        "c.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile://{real}\n#EXT-X-ENDLIST\n",
+        "b.wav": f"{start}{url}\n#EXT-X-ENDLIST\n",
+        "b.m3u8": f"{start}{url}\n#EXT-X-ENDLIST\n",
+        "c.m3u8": f"{start}file://{real}\n#EXT-X-ENDLIST\n",
     }
     for name, text in lists.items():
         path = tmp_path / name
         path.write_text(text)
-        assert failure(path).code in ("audio_unreadable", "audio_empty")
+        assert failure(path).code in ("audio_unreadable", "audio_empty"), name
+    with pytest.raises(TimeoutError), server:
+        server.accept()
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,22 @@ def animate(speech: Path, *arguments: object, engine: str = "test") -> int:
     return lsf("animate", speech, "--engine", engine, *arguments)
 
 
+@pytest.fixture(autouse=True)
+def quick_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a second passes in any test; only one test wants to see progress."""
+    monkeypatch.setattr("lsf_backend.cli_progress._SHOW_AFTER_S", 1000.0)
+
+
+def test_what_takes_over_a_second_says_how_far_it_is(
+    speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    assert animate(speech, "--out", tmp_path / "a.npz") == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("lsf_backend.cli_progress._SHOW_AFTER_S", 0.0)
+    assert animate(speech, "--out", tmp_path / "b.npz") == 0
+    assert "% of 125 frames" in capsys.readouterr().err
+
+
 def complaint(capsys: pytest.CaptureFixture[str]) -> str:
     """What was said on stderr, which has to be one line and no traceback."""
     captured = capsys.readouterr()

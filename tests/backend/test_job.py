@@ -66,9 +66,16 @@ def test_an_engine_that_breaks_the_rules_is_our_fault(speech: Path, engine: str)
     assert engine in caught.value.message
 
 
-def test_cancel_keeps_what_has_come(speech: Path) -> None:
+def test_a_gap_is_noticed_at_once_and_not_at_the_end(speech: Path) -> None:
+    job = Job(request(speech, engine="gap"))
+    with pytest.raises(LsfError, match="gave frame 50 after 25 frames"):
+        frames(job)
+
+
+@pytest.mark.parametrize("engine", ["test", "deaf"])
+def test_cancel_keeps_what_has_come(speech: Path, engine: str) -> None:
     landed: list[int] = []
-    job = Job(request(speech), cancelled=lambda: len(landed) >= 2)
+    job = Job(request(speech, engine=engine), cancelled=lambda: len(landed) >= 2)
     for chunk in job.chunks():
         landed.append(len(chunk.motion))
     summary = job.summary()

@@ -236,6 +236,9 @@ def test_shutdown_says_goodbye(client: Client, speech: Path, engine: str) -> Non
         client.animate("a", speech, engine=engine)
         client.until("a", "frames" if engine == "slow" else "progress")
     client.send("shutdown", "bye")
+    if engine == "slow":
+        done = client.finish("a")[-1].header
+        assert done["cancelled"] and 0 < done["frames"] < 125
     assert client.finish("bye")[-1].header["event"] == "done"
     assert client.wait() is None and client.process.wait(5) == 0
 
