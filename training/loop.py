@@ -59,6 +59,8 @@ def run(
     Returns the step it stopped at. Continues from ``out/last.pt`` where that exists.
     """
     torch.set_num_threads(config.threads)
+    # Channels that never move leave numbers too small for fast arithmetic.
+    torch.set_flush_denormal(True)
     out.mkdir(parents=True, exist_ok=True)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -79,6 +81,8 @@ def run(
         optimizer.step()
         after_step(step)
         now, last = time.monotonic(), step + 1 == config.steps
+        if step + 1 == first + 20:
+            log.info("%.3f s a step", (now - started) / 20)
         if (step + 1) % config.validate_every == 0 or last:
             model.eval()
             with torch.no_grad():

@@ -31,8 +31,12 @@ def motion_l1(scaled: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Ten
     )
 
 
+# What a full roll of the lower lip (f, v) counts for; a gap hides behind the upper lip there.
+ROLL_MM = 10.0
+
+
 class LipLoss(nn.Module):
-    """Lip gap and mouth width of motion, and how far two motions differ in them."""
+    """Lip gap, mouth width and lower-lip roll of motion, and how far two motions differ in them."""
 
     per_motion_mm: Tensor
 
@@ -46,10 +50,13 @@ class LipLoss(nn.Module):
                 row[index] = float(per_weight[ARKIT_NAMES.index(name)])
             row[N_EXPRESSION] = float(per_weight[ARKIT_NAMES.index("jawOpen")]) / JAW_OPEN_RAD
             rows.append(row)
+        tuck = torch.zeros(N_EXPRESSION + 3)
+        tuck[EXPRESSION_NAMES.index("mouthRollLower")] = ROLL_MM
+        rows.append(tuck)
         self.register_buffer("per_motion_mm", torch.stack(rows), persistent=False)
 
     def lips_mm(self, motion: Tensor) -> Tensor:
-        """Motion [B, T, 53] -> change of gap and of width against rest [B, T, 2], mm."""
+        """Motion [B, T, 53] -> gap, width, lower-lip roll against rest [B, T, 3], mm."""
         return motion @ self.per_motion_mm.T
 
     def forward(self, motion: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -57,8 +64,7 @@ class LipLoss(nn.Module):
         lips, wanted = self.lips_mm(motion), self.lips_mm(target)
         near_shut = 1.0 + 3.0 * torch.exp(-wanted[..., :1].clamp_min(0.0) / 1.0)
         error = (lips - wanted).abs()
-        place = masked_mean(error[..., :1] * near_shut, mask) + 0.5 * masked_mean(
-            error[..., 1:], mask
-        )
+        place = masked_mean(error[..., :1] * near_shut, mask)
+        place = place + 0.5 * masked_mean(error[..., 1:2], mask) + masked_mean(error[..., 2:], mask)
         moved = (lips.diff(dim=1) - wanted.diff(dim=1)).abs()
         return place + 0.5 * masked_mean(moved, mask[:, 1:])

@@ -7,11 +7,11 @@ Each is a separate tool, run here and never shipped. Times are corrected by each
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
-import functools
+import json
 import math
 import subprocess
+import sys
 import tempfile
 import wave
 from pathlib import Path
@@ -70,83 +70,29 @@ def _read_wav(path: Path) -> np.ndarray:
         return _to_16_khz(samples.astype(np.float32) / 32768.0, file.getframerate())
 
 
-class _Event(ctypes.Structure):
-    _fields_ = [
-        ("type", ctypes.c_int),
-        ("unique_identifier", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("audio_position", ctypes.c_int),
-        ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p),
-        ("string", ctypes.c_char * 8),
-    ]
-
-
-_CALLBACK = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
-)
-_PHONEME_EVENT = 7
-_END_OF_LIST = 0
-
-
-class _Espeak:
-    """libespeak-ng through ctypes; one per process."""
-
-    def __init__(self) -> None:
-        self.library = ctypes.CDLL("libespeak-ng.so.1")
-        # Synchronous retrieval; phoneme events (1) with IPA names (2).
-        self.rate_hz = self.library.espeak_Initialize(2, 0, None, 1 | 2)
-        if self.rate_hz <= 0:
-            raise RuntimeError("libespeak-ng did not start; install espeak-ng.")
-        self.sound: list[np.ndarray] = []
-        self.events: list[tuple[str, float]] = []
-        self._callback = _CALLBACK(self._receive)
-        self.library.espeak_SetSynthCallback(self._callback)
-
-    def _receive(self, samples, count, events) -> int:  # type: ignore[no-untyped-def]
-        if samples and count:
-            self.sound.append(np.ctypeslib.as_array(samples, (count,)).copy())
-        index = 0
-        while events[index].type != _END_OF_LIST:
-            event = events[index]
-            if event.type == _PHONEME_EVENT:
-                symbol = bytes(event.string).split(b"\0")[0].decode("utf-8", "ignore")
-                self.events.append((symbol, event.audio_position / 1000.0))
-            index += 1
-        return 0
-
-    def say(self, voice: Voice, text: str) -> tuple[np.ndarray, list[tuple[str, float]]]:
-        self.sound, self.events = [], []
-        if self.library.espeak_SetVoiceByName(voice.name.encode()) != 0:
-            raise RuntimeError(f"espeak-ng has no voice {voice.name!r}.")
-        set_parameter = self.library.espeak_SetParameter
-        set_parameter(1, int(165 * voice.rate), 0)
-        set_parameter(3, int(np.clip(50 * voice.pitch, 5, 95)), 0)
-        set_parameter(4, int(np.clip(55 * voice.pitch, 20, 95)), 0)
-        data = text.encode() + b"\0"
-        self.library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, 1, None, None)
-        self.library.espeak_Synchronize()
-        sound = np.concatenate(self.sound) if self.sound else np.zeros(0, np.int16)
-        return sound.astype(np.float32) / 32768.0, self.events
-
-
-@functools.cache
-def _espeak_library() -> _Espeak:
-    return _Espeak()
-
-
 def _espeak(voice: Voice, text: str) -> Utterance:
-    library = _espeak_library()
-    audio, events = library.say(voice, text)
-    end_s = audio.size / library.rate_hz
-    starts = [start for _, start in events] + [end_s]
+    request = {
+        "voice": voice.name,
+        "rate": round(165 * voice.rate),
+        "pitch": round(float(np.clip(50 * voice.pitch, 5, 95))),
+        "range": round(float(np.clip(55 * voice.pitch, 20, 95))),
+        "text": text,
+    }
+    program = [sys.executable, "-I", str(Path(__file__).with_name("espeak.py"))]
+    done = subprocess.run(program, input=json.dumps(request).encode(), capture_output=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr.decode(errors="replace").strip())
+    header, _, samples = done.stdout.partition(b"\n")
+    described = json.loads(header)
+    audio = np.frombuffer(samples, "<i2").astype(np.float32) / 32768.0
+    events = described["phones"]
+    starts = [start for _, start in events] + [audio.size / described["rate_hz"]]
     phones = tuple(
         # An event without a name is a pause.
         (symbol if any(c.isalpha() for c in symbol) else "sil", start, max(start, stop))
         for (symbol, start), stop in zip(events, starts[1:], strict=True)
     )
-    return Utterance(_to_16_khz(audio, library.rate_hz), phones, "ipa")
+    return Utterance(_to_16_khz(audio, described["rate_hz"]), phones, "ipa")
 
 
 _FLITE_PITCH_HZ = {"slt": 170.0, "rms": 100.0, "awb": 125.0, "kal16": 105.0}

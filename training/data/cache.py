@@ -7,6 +7,7 @@ face among them), for which the teacher makes the motion anew. Split by subject.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import logging
@@ -15,12 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from lsf_backend.engine.features import SpeechReference, log_mel, prosody, raw_prosody
-from training.corpus.augment import worsen
+from training.corpus.augment import noise, worsen
 from training.corpus.make import clip_stems, read_clip, subject_betas
 from training.corpus.teacher import Teacher
 
 log = logging.getLogger(__name__)
 D_WHISPER = 384
+NO_SPEECH = "S000"
 VALIDATION_SUBJECTS = frozenset(range(81, 89))
 TEST_SUBJECTS = frozenset(range(89, 97))
 
@@ -86,32 +88,91 @@ class Ears:
 
 def build(corpus: Path, encoder: Path, out: Path, copies: int = 3, seed: int = 1) -> Cache:
     """Hear and teach every clip ``copies`` times and write the cache to ``out``."""
+    if not (out / "entries.json").exists():
+        hear(corpus, encoder, out, copies, seed)
+    return teach(corpus, out)
+
+
+def hear(corpus: Path, encoder: Path, out: Path, copies: int, seed: int) -> None:
+    """Write the features and the identities of all copies, and of noise without speech."""
     out.mkdir(parents=True, exist_ok=True)
-    ears, teacher = Ears(encoder), Teacher.load()
-    features, motions, betas_of, entries, first = [], [], [], [], 0
-    for number, stem in enumerate(clip_stems(corpus)):
+    ears = Ears(encoder)
+    features, betas_of, entries, first = [], [], [], 0
+
+    def add(stem: str, copy: int, audio: np.ndarray, betas: np.ndarray) -> None:
+        nonlocal first
+        count = audio.size // 640
+        features.append(ears.hear(audio)[: 2 * count].astype(np.float16))
+        betas_of.append(betas)
+        entries.append(Entry(stem, copy, first, count))
+        first += count
+
+    stems = clip_stems(corpus)
+    for number, stem in enumerate(stems):
         clip = read_clip(corpus, stem)
-        for copy in range(copies):
+        add(stem, 0, clip.audio, subject_betas(int(stem[1:4]), seed))
+        for copy in range(1, copies):
             rng = np.random.default_rng([seed, 5, number, copy])
-            betas = subject_betas(int(stem[1:4]), seed) if copy == 0 else _betas(rng)
-            audio = clip.audio if copy == 0 else worsen(clip.audio, rng)
-            motion = teacher.motion(clip.audio, clip.gestures, betas, seed=number)
-            heard = ears.hear(audio)[: 2 * len(motion)].astype(np.float16)
-            features.append(heard)
-            motions.append(motion)
-            betas_of.append(betas)
-            entries.append(Entry(stem, copy, first, len(motion)))
-            first += len(motion)
+            betas = _betas(rng)
+            add(stem, copy, worsen(clip.audio, rng), betas)
         if number % 100 == 0:
             log.info("%d clips heard", number)
+    for number in range(len(stems) // 12):
+        rng = np.random.default_rng([seed, 7, number])
+        betas = _betas(rng)
+        add(f"{NO_SPEECH}_{number:03d}_0_0", 0, empty_room(rng), betas)
     np.save(out / "features.npy", np.concatenate(features))
-    np.save(out / "motion.npy", np.concatenate(motions))
     np.save(out / "betas.npy", np.stack(betas_of))
     (out / "entries.json").write_text(json.dumps([dataclasses.asdict(e) for e in entries]))
+
+
+def teach(corpus: Path, out: Path) -> Cache:
+    """Write the teacher's motion for the copies that :func:`hear` wrote."""
+    teacher, betas_of = Teacher.load(), np.load(out / "betas.npy")
+    entries = [Entry(**e) for e in json.loads((out / "entries.json").read_text())]
+    motions, clip = [], None
+    for betas, entry in zip(betas_of, entries, strict=True):
+        if entry.stem.startswith(NO_SPEECH):
+            motions.append(np.zeros((entry.count, 53), np.float32))
+            continue
+        if clip is None or clip.stem != entry.stem:
+            clip = read_clip(corpus, entry.stem)
+        motions.append(teacher.motion(clip.audio, clip.gestures, betas, seed=entry.first))
+    np.save(out / "motion.npy", np.concatenate(motions))
     return Cache.open(out)
 
 
+def empty_room(rng: np.random.Generator) -> np.ndarray:
+    """Four seconds of hiss, hum or clicks at any level, in which no face should move."""
+    audio = noise(np.zeros(64_000, np.float32) + 1e-3, 0.0, float(rng.uniform(0.0, 1.5)), rng)
+    audio = audio / np.abs(audio).max()
+    if rng.random() < 0.4:
+        hertz = float(rng.choice([50.0, 60.0, 100.0, 120.0, 400.0]))
+        audio = 0.3 * audio + np.sin(2 * np.pi * hertz * np.arange(audio.size) / 16_000)
+    if rng.random() < 0.3:
+        audio[rng.integers(0, audio.size, 6)] += 3.0
+    level_db = rng.uniform(-85.0, -25.0)
+    return (audio / audio.std() * 10.0 ** (level_db / 20.0)).astype(np.float32)
+
+
 def _betas(rng: np.random.Generator) -> np.ndarray:
-    """A random identity; the mean face in four of ten cases, since most users will not set one."""
+    """A random identity; the mean face in four of ten cases, since many people will not set one."""
     scale = 0.0 if rng.random() < 0.4 else 0.8
     return np.asarray(scale * rng.standard_normal(300), dtype=np.float32)
+
+
+def main() -> None:
+    """``python -m training.data.cache CORPUS ENCODER OUT``: build the cache of both stages."""
+    parser = argparse.ArgumentParser(prog="python -m training.data.cache", description=__doc__)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("encoder", type=Path, help="encoder.onnx of: python -m training.export whisper")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--copies", type=int, default=3)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    cache = build(options.corpus, options.encoder, options.out, options.copies)
+    log.info("%.2f hours in %d entries", len(cache.motion) / 90_000, len(cache.entries))
+
+
+if __name__ == "__main__":
+    main()

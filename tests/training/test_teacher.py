@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+from lsf_backend.face.arkit import ARKIT_NAMES
+from lsf_backend.face.face_model import FaceModel
+from lsf_backend.face.head_space import arkit_from_motion
+from lsf_backend.face.measure import lip_gap_mm, mouth_width_mm
+from training.corpus.make import merged
+from training.corpus.phones import GESTURES, gestures_of
+from training.corpus.teacher import Teacher
+
+BETAS = np.zeros(300, np.float32)
+
+
+@pytest.fixture(scope="module")
+def face() -> FaceModel:
+    return FaceModel.load()
+
+
+def voice(seconds: float, level: float = 0.2) -> np.ndarray:
+    t = np.arange(int(16_000 * seconds)) / 16_000
+    return (level * sum(np.sin(2 * np.pi * 130 * k * t) / k for k in range(1, 12))).astype(
+        np.float32
+    )
+
+
+def gap_of(face: FaceModel, gestures, audio=None, betas=BETAS, seed=0) -> np.ndarray:
+    end = gestures[-1][2]
+    motion = Teacher.load().motion(voice(end) if audio is None else audio, gestures, betas, seed)
+    return lip_gap_mm(face, arkit_from_motion(motion))
+
+
+def test_bilabials_close_between_the_widest_vowels_at_any_phase(face):
+    for offset in np.arange(0.0, 0.04, 0.01):
+        start = 0.6 + offset
+        gestures = (("sil", 0, 0.3), ("AA", 0.3, start), ("P", start, start + 0.06),
+                    ("AA", start + 0.06, 1.0), ("sil", 1.0, 1.4))  # fmt: skip
+        gap = gap_of(face, gestures)
+        frame = round(25 * (start + 0.03))
+        assert gap[frame - 1 : frame + 2].min() < 0.0
+        assert gap[frame - 4] > 5.0
+
+
+def test_mouth_is_shut_in_pauses(face):
+    gestures = (("sil", 0, 0.4), ("AE", 0.4, 0.8), ("sil", 0.8, 1.3), ("AE", 1.3, 1.7),
+                ("sil", 1.7, 2.2))  # fmt: skip
+    gap = gap_of(face, gestures)
+    times = np.arange(len(gap)) / 25.0
+    pause = (times > 0.9) & (times < 1.24) | (times < 0.3) | (times > 1.85)
+    assert np.abs(gap[pause]).max() < 0.5
+    assert gap.max() > 8.0
+
+
+def test_louder_vowels_open_further(face):
+    peaks = []
+    for level in (0.02, 0.2):
+        audio = np.concatenate([voice(0.5), voice(0.5, level), voice(0.5)])
+        gestures = (("EH", 0, 0.5), ("T", 0.5, 0.55), ("AA", 0.55, 0.95), ("T", 0.95, 1.0),
+                    ("EH", 1.0, 1.5))  # fmt: skip
+        peaks.append(gap_of(face, gestures, audio)[15:23].max())
+    assert peaks[1] > 1.2 * peaks[0]
+
+
+@pytest.mark.parametrize("name", sorted(GESTURES))
+def test_each_sound_reaches_its_gap_on_the_mesh(face, name):
+    audio = voice(1.2)
+    gap = gap_of(face, (("sil", 0, 0.2), (name, 0.2, 1.0), ("sil", 1.0, 1.2)), audio)[15]
+    wanted = GESTURES[name].gap_mm
+    if GESTURES[name].closed:
+        assert gap < 0.0
+    else:
+        assert 0.6 * wanted - 0.3 <= gap <= 1.4 * wanted + 0.5
+
+
+def test_rounded_sounds_are_narrower_than_spread_ones(face):
+    def width(name: str) -> float:
+        gestures = (("sil", 0, 0.2), (name, 0.2, 0.8), ("sil", 0.8, 1.0))
+        motion = Teacher.load().motion(voice(1.0), gestures, BETAS, 0)
+        return float(mouth_width_mm(face, arkit_from_motion(motion))[12])
+
+    rounded = [width(name) for name in ("UW", "W", "OW", "SH", "UE")]
+    assert max(rounded) < width("AA") - 1.0 < width("IY") - 2.0
+
+
+def test_f_tucks_the_lower_lip():
+    def tuck(name: str) -> float:
+        gestures = (("AA", 0, 0.4), (name, 0.4, 0.5), ("AA", 0.5, 1.0))
+        motion = Teacher.load().motion(voice(1.0), gestures, BETAS, 0)
+        return float(arkit_from_motion(motion)[11, ARKIT_NAMES.index("mouthRollLower")])
+
+    assert tuck("F") > 0.3 > 0.1 > tuck("T")
+
+
+def test_a_larger_mouth_opens_further_in_mm():
+    teacher = Teacher.load()
+    direction = teacher.tables.width_per_beta_mm
+    if not direction.any():
+        pytest.skip("this head has no identities")
+    wide = (3.0 * direction / np.linalg.norm(direction)).astype(np.float32)
+    gestures = (("sil", 0, 0.2), ("AA", 0.2, 0.8), ("sil", 0.8, 1.0))
+    gaps = [
+        teacher.tables.gap_mm(teacher.weights(voice(1.0), gestures, betas, 0)).max()
+        for betas in (wide, -wide)
+    ]
+    assert gaps[0] > 1.05 * gaps[1]
+
+
+def test_motion_is_seeded_smooth_and_leaves_blinks_alone():
+    gestures = (("sil", 0, 0.2), ("AA", 0.2, 0.8), ("P", 0.8, 0.9), ("IY", 0.9, 1.2))
+    teacher = Teacher.load()
+    one, same, other = (teacher.motion(voice(1.2), gestures, BETAS, s) for s in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 0.0
+    weights = arkit_from_motion(one)
+    unmoved = [n for n in ARKIT_NAMES if n.startswith(("eyeBlink", "eyeLook", "tongue", "cheekPuff"))]
+    assert not weights[:, [ARKIT_NAMES.index(n) for n in unmoved]].any()
+
+
+def test_symbols_of_both_notations():
+    assert gestures_of("AH0", "arpabet") == ["AH"] and gestures_of("ay", "arpabet") == ["AA", "IH"]
+    assert gestures_of("r", "arpabet") == ["R"] and gestures_of("r", "ipa") == ["T"]
+    assert gestures_of("y", "arpabet") == ["Y"] and gestures_of("y", "ipa") == ["UE"]
+    assert gestures_of("tʃʲ", "ipa") == ["SH"] and gestures_of("pf", "ipa") == ["P"]
+    assert gestures_of("oʊ", "ipa") == ["OW", "UH"] and gestures_of("ɑː", "ipa") == ["AA"]
+    assert gestures_of("ɓ", "ipa") == ["K"] and gestures_of("pau", "arpabet") == ["sil"]
+
+
+def test_touching_silences_join():
+    joined = merged([("sil", 0.0, 0.1), ("sil", 0.1, 0.1), ("sil", 0.1, 0.4), ("P", 0.4, 0.5)])
+    assert joined == [("sil", 0.0, 0.4), ("P", 0.4, 0.5)]
