@@ -69,6 +69,10 @@ class LSF_PT_animate(_Panel, bpy.types.Panel):
             icon = "CHECKMARK" if settings.report_ok else "ERROR"
             for index, line in enumerate(lines):
                 sentences(box, context, line, icon if index == 0 else "INFO")
+            if settings.report_ok and take is None:
+                playing = bool(context.screen and context.screen.is_animation_playing)
+                text, sign = ("Stop", "PAUSE") if playing else ("Play", "PLAY_SOUND")
+                box.operator("screen.animation_play", text=text, icon=sign)
 
     def _preflight(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> bool:
         settings = context.scene.lsf

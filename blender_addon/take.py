@@ -26,6 +26,8 @@ from .rig.rollback import Rollback
 
 # Keys land when a quarter more frames have come: early ones at once, and the work stays linear.
 LANDING_GROWTH = 1.25
+# The backend's words for what it does -> the panel's.
+STAGES = {"load": "loading the model", "animate": "animating", "done": "writing keys"}
 
 
 class TakeError(RuntimeError):
@@ -82,6 +84,7 @@ class Take:
         self.user_fault = False
         self.report: list[str] = []
         self.action_name = ""
+        self.new_head = ""
         self._backend = backend
         self._scene_name = scene.name
         self._rollback = Rollback()
@@ -158,7 +161,8 @@ class Take:
 
     def _on(self, event: Event) -> None:
         if isinstance(event, Progress):
-            self.stage, self.fraction = event.stage, min(max(event.fraction, 0.0), 1.0)
+            self.stage = STAGES.get(event.stage, event.stage)
+            self.fraction = min(max(event.fraction, 0.0), 1.0)
         elif isinstance(event, Frames):
             self._receive(event)
         elif isinstance(event, Done):
@@ -202,6 +206,7 @@ class Take:
             self._rollback.new_object(head)
             self._rollback.attribute(lambda: self.scene.lsf, "head")
             scene.lsf.head = head
+            self.new_head = head.name
             self.targets = list(targets.plan(scene, []).targets)
         stem = Path(self.settings.audio).stem
         name = self.settings.name.strip() or actions.take_name(stem)
@@ -285,5 +290,5 @@ class Take:
             self._backend.close()  # the next take starts a fresh process
         self._rollback.run()
         self.finished, self.ok, self.user_fault = True, False, user_fault
-        self.action_name = ""
+        self.action_name = self.new_head = ""
         self.report = [sentence]

@@ -7,6 +7,7 @@ import bpy
 
 from .. import runtime
 from ..take import Take, TakeError
+from .head import show_head
 
 TICK_S = 0.05
 
@@ -65,6 +66,8 @@ class LSFAnimate(bpy.types.Operator):
         if not take.action_name:
             return {"CANCELLED"}
         settings.take_name = ""
+        if take.new_head:
+            show_head(context, bpy.data.objects[take.new_head])
         return {"FINISHED"}  # a cancelled take that has keys is one undo step as well
 
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -9,6 +9,24 @@ from ..rig.head import create_head
 from ..rig.head_file import HeadError, load_betas
 
 
+def show_head(context: bpy.types.Context, head: bpy.types.Object) -> None:
+    """Select a new head and let the 3D views look it in the face."""
+    layer = context.view_layer
+    if layer.objects.get(head.name) is None:
+        return
+    for obj in layer.objects:
+        obj.select_set(obj == head)
+    layer.objects.active = head
+    if bpy.app.background or context.window is None:
+        return
+    for area in context.window.screen.areas:
+        regions = [region for region in area.regions if region.type == "WINDOW"]
+        if area.type == "VIEW_3D" and regions:
+            with context.temp_override(area=area, region=regions[0]):
+                bpy.ops.view3d.view_axis(type="FRONT")
+                bpy.ops.view3d.view_selected()
+
+
 class LSFCreateHead(bpy.types.Operator):
     """Add the bundled head (52 ARKit shape keys), shaped by the identity file if one is chosen"""
 
@@ -26,12 +44,8 @@ class LSFCreateHead(bpy.types.Operator):
             settings.report, settings.report_ok = str(error), False
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        for obj in getattr(context, "selected_objects", None) or ():
-            obj.select_set(False)
-        if context.view_layer.objects.get(head.name) is not None:
-            head.select_set(True)
-            context.view_layer.objects.active = head
         settings.head = head
+        show_head(context, head)
         return {"FINISHED"}
 
 

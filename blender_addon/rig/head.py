@@ -11,6 +11,7 @@ from .head_file import HeadMesh, load_head
 HEAD_NAME = "LSF Head"
 BETAS_PROPERTY = "lsf_betas"
 VERSION_PROPERTY = "lsf_head_version"
+GAP_M, FARTHEST_M = 0.1, 5.0
 ROUGHNESS = {"iris": 0.1, "pupil": 0.1, "sclera": 0.15, "teeth": 0.25, "tongue": 0.4}
 
 
@@ -25,10 +26,29 @@ def create_head(
     for name, indices in head.regions.items():
         obj.vertex_groups.new(name=name).add(indices.tolist(), 1.0, "REPLACE")
     _shape_keys(obj, head)
+    obj.location = free_place(scene, obj)
     obj[VERSION_PROPERTY] = head.version
     if betas is not None:
         obj[BETAS_PROPERTY] = [float(value) for value in betas]
     return obj
+
+
+def free_place(scene: bpy.types.Scene, obj: bpy.types.Object) -> tuple[float, float, float]:
+    """Find a place for the head, in front of what would swallow it (Blender's default cube)."""
+    low, high = _box(obj, np.zeros(3))
+    others = [o for o in scene.objects if o.type == "MESH" and o != obj and not o.hide_viewport]
+    boxes = [_box(other, np.array(other.location)) for other in others]
+    back = 0.0
+    for other_low, other_high in sorted(boxes, key=lambda box: -box[0][1]):
+        here_low, here_high = low + (0, back, 0), high + (0, back, 0)
+        if (here_low < other_high).all() and (other_low < here_high).all():
+            back = float(other_low[1] - high[1]) - GAP_M
+    return (0.0, back if -FARTHEST_M < back else 0.0, 0.0)
+
+
+def _box(obj: bpy.types.Object, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    corners = np.array(obj.bound_box) * np.array(obj.scale) + origin
+    return corners.min(axis=0), corners.max(axis=0)
 
 
 def betas_of(obj: bpy.types.Object | None) -> np.ndarray | None:

@@ -7,6 +7,8 @@ FLAME's axes (y up, z to the front) become Blender's (z up, -y to the front).
 from __future__ import annotations
 
 import dataclasses
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ import numpy as np
 from lsf_backend.protocol import HEAD_FILE
 
 IDENTITY_COMPONENTS = 300
+# What numpy raises for files that are cut off, or are something else.
+UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 class HeadError(ValueError):
@@ -52,7 +56,7 @@ def load_betas(path: str | Path) -> np.ndarray:
         data = np.load(path, allow_pickle=False)
         values = data["betas"] if isinstance(data, np.lib.npyio.NpzFile) else data
         betas = np.asarray(values, dtype=np.float32).reshape(-1)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (*UNREADABLE, KeyError) as error:
         raise HeadError(f"The identity file {path} is not a list of numbers: {error}.") from error
     if not 1 <= betas.size <= IDENTITY_COMPONENTS:
         raise HeadError(f"The identity file {path} has {betas.size} numbers; 1 to 300 are needed.")
@@ -68,7 +72,7 @@ def load_head(betas: np.ndarray | None = None, path: Path = HEAD_FILE) -> HeadMe
             return _build(data, betas)
     except FileNotFoundError as error:
         raise HeadError("The bundled head is missing; install the add-on again.") from error
-    except (OSError, ValueError, KeyError) as error:
+    except (*UNREADABLE, KeyError) as error:
         raise HeadError(f"The bundled head cannot be read: {error}.") from error
 
 

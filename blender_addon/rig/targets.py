@@ -41,7 +41,7 @@ class Plan:
     def sentence(self) -> str:
         """What will be driven, for the panel."""
         if self.creates_head:
-            return "The bundled head will be added (52 of 52 shapes)."
+            return f"The bundled head will be added ({len(ARKIT_NAMES)} shapes)."
         parts = [f"{t.object_name}: {len(t.mapping)} of {len(ARKIT_NAMES)}" for t in self.targets]
         return f"Drives {', '.join(parts)} shapes." if parts else "Nothing can be driven yet."
 
@@ -65,9 +65,10 @@ def plan(scene: bpy.types.Scene, selected: list[bpy.types.Object]) -> Plan:
             continue
         targets.append(target)
         warnings += concerns(target)
-    if targets:  # a selected mesh that cannot be driven does not stop the others
-        return Plan(tuple(targets), warnings=(*warnings, *problems))
-    return Plan(problems=tuple(problems))
+    if head is not None and problems:
+        return Plan(problems=tuple(problems))
+    # A selected mesh that cannot be driven (Blender's default cube) does not stop a take.
+    return Plan(tuple(targets), not targets, warnings=(*warnings, *problems))
 
 
 def unusable(obj: bpy.types.Object) -> str:
@@ -75,8 +76,8 @@ def unusable(obj: bpy.types.Object) -> str:
     key = obj.data.shape_keys
     if key is None:
         return (
-            f"'{obj.name}' has no shape keys. Choose a mesh with ARKit shape keys, "
-            "or create the bundled head."
+            f"'{obj.name}' has no shape keys. Choose a mesh that has ARKit shape keys, "
+            "or none for the bundled head."
         )
     if not match(ARKIT_NAMES, key.key_blocks.keys()):
         return (
