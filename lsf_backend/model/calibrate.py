@@ -49,7 +49,7 @@ def fit_tau(distances: Tensor, codes: Tensor) -> float:
         return float((weight * distances).sum(dim=1).mean())
 
     low, high = np.log(TAU_RANGE[0]), np.log(TAU_RANGE[1])
-    for _ in range(80):
+    for _ in range(50):
         middle = (low + high) / 2
         if expected(middle) < float(true):
             low = middle

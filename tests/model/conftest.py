@@ -8,6 +8,9 @@ torch = pytest.importorskip("torch")
 
 from lsf_backend.model import config  # noqa: E402
 
+# Small tensors on a busy machine: more threads only wait for each other.
+torch.set_num_threads(1)
+
 # Looked up, not imported: importing funasr itself walks all of its modules for ten seconds.
 needs_funasr = pytest.mark.skipif(
     importlib.util.find_spec("funasr") is None, reason="funasr is not installed"

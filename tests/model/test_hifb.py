@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 from lsf_backend.model.config import BlockConfig, SIEConfig  # noqa: E402
 from lsf_backend.model.hifb import HIFB, PairAttention  # noqa: E402
 from lsf_backend.model.layers import mask_from_lengths  # noqa: E402
-from tests.model.reference import pairwise_attention  # noqa: E402
+from training.bench.pairwise import pairwise_attention  # noqa: E402
 
 
 def _config(heads=2, inner=8, tokens=3, scale=None, layers=3):
