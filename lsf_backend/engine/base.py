@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from lsf_backend.audio import AudioReader
+if TYPE_CHECKING:  # describing an engine does not need the sound decoder
+    from lsf_backend.audio import AudioReader
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,7 +56,7 @@ class Client:
     def animate(self, request_id: Any, speech: Path, engine: str = "test", **fields: Any) -> None:
         self.send("animate", request_id, audio=str(speech), engine=engine, **fields)
 
-    def wait(self, timeout_s: float = 10.0) -> Message | None:
+    def wait(self, timeout_s: float = 60.0) -> Message | None:
         """The next message, None at the clean end of stdout."""
         item = self._messages.get(timeout=timeout_s)
         if isinstance(item, Exception):
@@ -76,7 +76,7 @@ class Client:
     def finish(self, request_id: Any) -> list[Message]:
         return self.until(request_id, "done", "error")
 
-    def leave(self, timeout_s: float = 5.0) -> int:
+    def leave(self, timeout_s: float = 30.0) -> int:
         """Close stdin; the exit code."""
         self.stdin.close()
         return self.process.wait(timeout_s)
