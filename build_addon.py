@@ -110,7 +110,7 @@ def wheel_bytes(files: dict[str, bytes], record: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in sorted(files.items()):
-            add(archive, name, data)
+            add(archive, name, data, stored=name.endswith(".npz"))  # compressed already
     return buffer.getvalue()
 
 

@@ -13,9 +13,9 @@ from .visemes import VISEMES
 
 _PLACES = {name: index for index, name in enumerate(ARKIT_NAMES)}
 # How much a viseme may change from frame to frame for nothing; keeps neighbours from taking turns.
-_CALM = 0.02
+_CALM = 0.01
 # A little against mixing many visemes where few will do.
-_SPARSE = 0.01
+_SPARSE = 0.001
 
 
 def is_channel(name: str) -> bool:
