@@ -100,15 +100,14 @@ class FaceModel:
         expression = _frames(expression, N_EXPRESSION, "expression")
         jaw_pose = _frames(jaw_pose, 3, "jaw_pose")
         rest = self.shaped(betas)
-        moved = expression @ self._expression_rows
         if self._expression_joints is not None:
-            offset = (expression @ self._expression_joints).reshape(-1, 5, 3)
+            offset = (expression @ self._expression_joints).reshape(len(expression), 5, 3)
         else:
             offset = np.zeros((1, 5, 3), np.float32)
         joints = self.j_regressor @ rest + offset
         others = (global_pose, neck_pose, eye_pose)
         if all(pose is None for pose in others):
-            return self._jaw_only(rest, moved, jaw_pose, joints)
+            return self._jaw_only(rest, expression, jaw_pose, joints)
         turns: np.ndarray = np.broadcast_to(
             np.eye(3, dtype=np.float32), (len(jaw_pose), 5, 3, 3)
         ).copy()
@@ -119,6 +118,7 @@ class FaceModel:
         if eye_pose is not None:
             eyes = _frames(eye_pose, 6, "eye_pose").reshape(-1, 2, 3)
             turns[:, _EYES] = rotations(eyes)
+        moved = expression @ self._directions[:N_EXPRESSION]
         return self._skinned(rest, moved, turns, joints)
 
     def arkit_vertices(self, weights: np.ndarray, betas: np.ndarray | None = None) -> np.ndarray:
@@ -128,7 +128,7 @@ class FaceModel:
         """
         weights = _frames(weights, len(ARKIT_NAMES), "ARKit weights")
         moved = weights @ self.arkit_shapes().reshape(len(ARKIT_NAMES), -1)
-        return self.shaped(betas) + moved.reshape(len(weights), -1, 3)
+        return self.shaped(betas) + moved.reshape(len(weights), self.n_vertices, 3)
 
     def arkit_shapes(self, vertices: np.ndarray | None = None) -> np.ndarray:
         """Return the 52 shapes as displacements [52, V, 3] m, or of some vertices only."""
@@ -149,9 +149,11 @@ class FaceModel:
         return np.stack(shapes)
 
     @cached_property
-    def _expression_rows(self) -> np.ndarray:
-        directions = self.shapedirs[:, :, N_BETAS : N_BETAS + N_EXPRESSION]
-        return np.ascontiguousarray(directions.reshape(-1, N_EXPRESSION).T)
+    def _directions(self) -> np.ndarray:
+        """Displacements by expression and by the jaw's R - I, as rows [50 + 9, V * 3]."""
+        expression = self.shapedirs[:, :, N_BETAS : N_BETAS + N_EXPRESSION]
+        both = np.concatenate([expression, self.posedirs[:, :, 9:18]], axis=2)
+        return np.ascontiguousarray(both.reshape(-1, N_EXPRESSION + 9).T)
 
     @cached_property
     def _expression_joints(self) -> np.ndarray | None:
@@ -161,24 +163,21 @@ class FaceModel:
         return moved.reshape(N_EXPRESSION, 15) if np.any(moved) else None
 
     @cached_property
-    def _jaw_correctives(self) -> np.ndarray:
-        return np.ascontiguousarray(self.posedirs[:, :, 9:18].reshape(-1, 9).T)
-
-    @cached_property
     def _jaw_vertices(self) -> np.ndarray:
         return np.flatnonzero(self.weights[:, _JAW] > 0)
 
     def _jaw_only(
-        self, rest: np.ndarray, moved: np.ndarray, jaw_pose: np.ndarray, joints: np.ndarray
+        self, rest: np.ndarray, expression: np.ndarray, jaw_pose: np.ndarray, joints: np.ndarray
     ) -> np.ndarray:
         """Skinning where only the jaw turns: v + w (R - I)(v - joint) on the jaw's vertices."""
         turn: np.ndarray = rotations(jaw_pose) - np.eye(3, dtype=np.float32)
-        moved += turn.reshape(-1, 9) @ self._jaw_correctives
-        out = moved.reshape(len(turn), -1, 3)
+        moved = np.hstack([expression, turn.reshape(len(turn), 9)]) @ self._directions
+        out = moved.reshape(len(turn), self.n_vertices, 3)
         out += rest
         rows = self._jaw_vertices
-        arm = out[:, rows] - joints[:, None, _JAW]
-        out[:, rows] += self.weights[rows, _JAW, None] * (arm @ turn.transpose(0, 2, 1))
+        if len(rows):
+            arm = out[:, rows] - joints[:, None, _JAW]
+            out[:, rows] += self.weights[rows, _JAW, None] * (arm @ turn.transpose(0, 2, 1))
         return out
 
     def _skinned(
@@ -189,7 +188,7 @@ class FaceModel:
         joints = np.broadcast_to(joints, (n_frames, 5, 3))
         bend: np.ndarray = (turns[:, 1:] - np.eye(3, dtype=np.float32)).reshape(n_frames, 36)
         moved = moved + bend @ self.posedirs.reshape(-1, 36).T
-        points = rest + moved.reshape(n_frames, -1, 3)
+        points = rest + moved.reshape(n_frames, self.n_vertices, 3)
         turn: np.ndarray = turns.copy()
         place = joints.copy()
         for joint in range(1, 5):
@@ -245,7 +244,10 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise LsfError("model_missing", f"The face file {path} is missing.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("one array, not an archive")
+        with archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise LsfError("model_invalid", f"The face file {path} cannot be read.") from error

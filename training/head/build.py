@@ -73,12 +73,15 @@ def _identity(
 ) -> identity.Identity:
     ring = template[parts.cut.neck_ring]
     normal = np.linalg.svd(ring - ring.mean(axis=0))[2][2]
+    normal = normal * np.sign(normal[1])
+    top = ring[np.argmax(ring @ normal)]
     anchors = identity.Anchors(
         template,
         seams,
-        (ring.mean(axis=0), normal * np.sign(normal[1])),
+        (top, normal),
         np.flatnonzero(template[: parts.n_cut, 1] > template[parts.cut.neck_loop, 1].max()),
         parts.eye_vertices,
+        parts.eye_centres,
     )
 
     def field(name: str) -> np.ndarray:

@@ -32,8 +32,8 @@ _STEP = 1.0 / 48.0
 class Anchors:
     """What identity must respect, on the mean head [V, 3] m.
 
-    neck_plane: (point, normal) of the neck's end; skull: vertices that define size and turn;
-    eyes: (left, right) vertex arrays.
+    neck_plane: (point, normal), the neck's end lies below it; skull: vertices that define size and
+    turn; eyes: (left, right) vertex arrays; eye_centres [2, 3] m.
     """
 
     template: np.ndarray
@@ -41,6 +41,7 @@ class Anchors:
     neck_plane: tuple[np.ndarray, np.ndarray]
     skull: np.ndarray
     eyes: tuple[np.ndarray, np.ndarray]
+    eye_centres: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -62,54 +63,68 @@ def normalise(field: np.ndarray, anchors: Anchors) -> np.ndarray:
     Linear in ``field``.
     """
     field = _without_placement(field, anchors)
+    both = zip(anchors.eyes, anchors.eye_centres, anchors.seams.lids, strict=True)
+    for eye, centre, lids in both:
+        field = lids.changed(field, (_LID_FREEDOM - 1.0) * lids.opening(field))
+        field = _with_eye_behind_lids(field, anchors.template, eye, centre, lids)
+    field = _without_placement(field, anchors)
     point, normal = anchors.neck_plane
     height = np.clip(((anchors.template - point) @ normal) / _NECK_BLEND_M, 0.0, 1.0)
     field = field * (height * height * (3.0 - 2.0 * height))[:, None]
     mouth = anchors.seams.mouth
-    field = mouth.changed(field, -mouth.opening(field))
-    for lids in anchors.seams.lids:
-        field = lids.changed(field, (_LID_FREEDOM - 1.0) * lids.opening(field))
-    for eye, lids in zip(anchors.eyes, anchors.seams.lids, strict=True):
-        field = _with_eye_behind_lids(field, anchors.template, eye, lids)
+    return mouth.changed(field, -mouth.opening(field))
+
+
+def _without_placement(field: np.ndarray, anchors: Anchors) -> np.ndarray:
+    both = list(zip(anchors.eyes, anchors.eye_centres, strict=True))
+    motions = np.stack([_eye_motion(field, anchors.template, *eye) for eye in both])
+    middle = anchors.eye_centres.mean(axis=0)
+    shift = motions[:, :3].mean(axis=0)
+    modes = _similarities(anchors.template - middle)
+    goal = (field - shift)[anchors.skull].reshape(-1)
+    amounts = np.linalg.lstsq(modes[anchors.skull].reshape(-1, 4), goal, rcond=None)[0]
+    field = field - shift - modes @ amounts
+    # Eyeballs go along as they are: they look ahead in every face.
+    for (eye, centre), motion in zip(both, motions, strict=True):
+        place = motion[:3] - shift - _similarities(centre - middle) @ amounts
+        field[eye] = place + (motion[3] - amounts[3]) * (anchors.template[eye] - centre)
     return field
 
 
+def _similarities(arm: np.ndarray) -> np.ndarray:
+    """Return small turns about x, y, z and growth at ``arm`` [.., 3] -> [.., 3, 4]."""
+    return np.stack([*(np.cross(axis, arm) for axis in np.eye(3)), arm], axis=-1)
+
+
+def _eye_motion(
+    field: np.ndarray, template: np.ndarray, eye: np.ndarray, centre: np.ndarray
+) -> np.ndarray:
+    """Return how an eyeball moves and grows [4]: (shift of its centre, m; growth)."""
+    arm = template[eye] - centre
+    even = arm - arm.mean(axis=0)
+    growth = (field[eye] * even).sum() / (even**2).sum()
+    return np.append(field[eye].mean(axis=0) - growth * arm.mean(axis=0), growth)
+
+
 def _with_eye_behind_lids(
-    field: np.ndarray, template: np.ndarray, eye: np.ndarray, lids: Seam
+    field: np.ndarray, template: np.ndarray, eye: np.ndarray, centre: np.ndarray, lids: Seam
 ) -> np.ndarray:
     """Move and scale the eyeball so that the lids keep their distance from it, as far as they can.
 
     Least squares over the rim; where the rim leaves it open the eye stays with its own target.
     """
     rim = np.concatenate([lids.upper, lids.lower])
-    centre = template[eye].mean(axis=0)
-    arm = template[eye] - centre
-    size = np.sqrt((arm**2).sum())
-    shift = field[eye].mean(axis=0)
-    growth = (field[eye] * arm).sum() / size**2
     outward = template[rim] - centre
     radius = np.linalg.norm(outward, axis=1)
     normal = outward / radius[:, None]
     rows = np.column_stack([normal, radius])
     prior = _EYE_PRIOR * np.sqrt(len(rim)) * np.diag([1.0, 1.0, 1.0, radius.mean()])
-    before = np.append(shift, growth)
+    before = _eye_motion(field, template, eye, centre)
     goal = np.concatenate([(normal * field[rim]).sum(axis=1), prior @ before])
-    after = np.linalg.lstsq(np.vstack([rows, prior]), goal, rcond=None)[0]
+    change = np.linalg.lstsq(np.vstack([rows, prior]), goal, rcond=None)[0] - before
     field = field.copy()
-    field[eye] += (after - before)[:3] + (after - before)[3] * arm
+    field[eye] += change[:3] + change[3] * (template[eye] - centre)
     return field
-
-
-def _without_placement(field: np.ndarray, anchors: Anchors) -> np.ndarray:
-    middle = np.mean([field[eye].mean(axis=0) for eye in anchors.eyes], axis=0)
-    field = field - middle
-    centre = np.mean([anchors.template[eye].mean(axis=0) for eye in anchors.eyes], axis=0)
-    arm = anchors.template - centre
-    turns = [np.cross(axis, arm) for axis in np.eye(3)]
-    modes = np.stack([*turns, arm], axis=-1)
-    system = modes[anchors.skull].reshape(-1, 4)
-    amounts = np.linalg.lstsq(system, field[anchors.skull].reshape(-1), rcond=None)[0]
-    return field - modes @ amounts
 
 
 def principal_components(
