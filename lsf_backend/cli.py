@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(args)
     except KeyboardInterrupt:
-        print("\nlsf: stopped; nothing was written.", file=sys.stderr)
+        print("\nlsf: stopped; no half-written file was left.", file=sys.stderr)
         return 130
     except LsfError as error:
         _complain(error, args.debug)
