@@ -7,8 +7,9 @@ numpy and scipy only. Letters: S samples, T frames at 25 fps, V vertices in metr
 from training.metrics.clip import ClipScore, Truth, Vertices, lip_gap, score_clip
 from training.metrics.definitions import METRICS, PUBLISHED, Metric, metric_named
 from training.metrics.events import Span, bilabial_spans, silent_frames
+from training.metrics.faces import linear_basis, regions_of, vertices_of
 from training.metrics.motion_map import MovementAccumulator, MovementMap
-from training.metrics.regions import Regions, regions_from_head, regions_from_lists
+from training.metrics.regions import Regions, regions_from_lists
 from training.metrics.scores import Estimate, Scores, difference, score_all
 
 __all__ = [
@@ -26,11 +27,13 @@ __all__ = [
     "Vertices",
     "bilabial_spans",
     "difference",
+    "linear_basis",
     "lip_gap",
     "metric_named",
-    "regions_from_head",
     "regions_from_lists",
+    "regions_of",
     "score_all",
     "score_clip",
     "silent_frames",
+    "vertices_of",
 ]

@@ -22,7 +22,7 @@ from training.metrics.streaming import HighPass, RunningSpread
 Vertices = Callable[[np.ndarray], np.ndarray]
 
 JITTER_HZ = 8.0
-_BLOCK_BYTES = 24 * 2**20
+BLOCK_BYTES = 24 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ def score_clip(
     vertices: Vertices,
     regions: Regions,
     generator: np.random.Generator,
-    block_bytes: int = _BLOCK_BYTES,
+    block_bytes: int = BLOCK_BYTES,
 ) -> ClipScore:
     """Samples [S, T, 53] of a clip -> its :class:`ClipScore`.
 
@@ -87,6 +87,7 @@ class _Sums:
         self, regions: Regions, neutral: np.ndarray, n_samples: int, generator: np.random.Generator
     ) -> None:
         self.regions = regions
+        self.neutral = neutral
         self.neutral_upper = neutral[regions.upper_face].astype(np.float64)
         order = generator.permutation(n_samples)
         half = n_samples // 2
@@ -120,7 +121,7 @@ class _Sums:
             self.spread[index].add(np.square(away).sum(axis=-1))
             self.shake[index].add(face)
             if self.regions.upper_rim.size:
-                self.gaps[index].append(lip_gap(face, self.regions))
+                self.gaps[index].append(lip_gap(face, self.regions, self.neutral))
 
     def values(self) -> tuple[dict[str, float], dict[str, int]]:
         """Means over the clip, and their counts of observations."""
@@ -143,13 +144,16 @@ class _Sums:
         return per_frame | per_clip, counts
 
 
-def lip_gap(vertices: np.ndarray, regions: Regions) -> np.ndarray:
-    """Vertices [T, V, 3] m -> height of the mouth opening [T] m, mean over the rim pairs.
+def lip_gap(vertices: np.ndarray, regions: Regions, neutral: np.ndarray) -> np.ndarray:
+    """Vertices [T, V, 3] m, neutral [V, 3] m -> opening of the mouth [T] m.
 
-    Height is along y; lips that press past each other count as closed.
+    Height between the rims, a mean over the pairs, less that of the neutral face, whose lips meet;
+    lips that press past each other count as closed.
     """
-    upper, lower = vertices[:, regions.upper_rim, 1], vertices[:, regions.lower_rim, 1]
-    return np.maximum(upper - lower, 0.0).mean(axis=1, dtype=np.float64)
+    upper, lower = regions.upper_rim, regions.lower_rim
+    closed = neutral[upper, 1] - neutral[lower, 1]
+    gap = vertices[:, upper, 1] - vertices[:, lower, 1] - closed
+    return np.maximum(gap.mean(axis=1, dtype=np.float64), 0.0)
 
 
 def _add_gaps(truth: Truth, sums: _Sums, values: dict[str, float], counts: dict[str, int]) -> None:

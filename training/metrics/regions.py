@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which vertices a metric looks at: lips, upper face, the pairs of the inner lip rims, and others.
 
-The bundled head carries its regions in its file; for FLAME they are lists of vertex numbers that
-the user brings (the published lists have 428 lip and 1,501 upper-face vertices).
+The bundled head carries its regions in its file (:mod:`training.metrics.faces`); for FLAME they are
+lists that the user brings (the published ones have 428 lip and 1,501 upper-face vertices).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-_PREFIX = "region_"
-# Corner pairs touch in every pose and would hide an open mouth: the middle half is measured.
-_MIDDLE = 0.5
+# Pairs near the corners touch in every pose and would hide an open mouth. The same number as
+# lsf_backend.face.measure takes.
+_MIDDLE_PAIRS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,23 +53,6 @@ class Regions:
             raise ValueError(f"a region names vertex {largest}, the mesh has {n_vertices}")
 
 
-def regions_from_head(path: Path) -> Regions:
-    """Read the ``region_*`` arrays of a head file (``.npz``)."""
-    with np.load(path, allow_pickle=False) as head:
-        found = {
-            key.removeprefix(_PREFIX): head[key].astype(np.int64)
-            for key in head.files
-            if key.startswith(_PREFIX)
-        }
-    missing = {"lips", "upper_face", "lips_upper_inner", "lips_lower_inner"} - set(found)
-    if missing:
-        raise ValueError(f"{path.name} has no region {', '.join(sorted(missing))}")
-    upper, lower = found.pop("lips_upper_inner"), found.pop("lips_lower_inner")
-    return Regions(
-        found["lips"], found["upper_face"], middle_of(upper), middle_of(lower), dict(found)
-    )
-
-
 def regions_from_lists(lips: Path, upper_face: Path, rims: Path | None = None) -> Regions:
     """Read vertex numbers from text files, separated by commas or white space.
 
@@ -87,10 +70,9 @@ def regions_from_lists(lips: Path, upper_face: Path, rims: Path | None = None) -
 
 
 def middle_of(rim: np.ndarray) -> np.ndarray:
-    """Rim [n] from corner to corner -> its middle half, at least one vertex."""
-    keep = max(1, round(rim.size * _MIDDLE))
-    start = (rim.size - keep) // 2
-    return rim[start : start + keep]
+    """Rim [n] from corner to corner -> its middle [5] (or all, when it is shorter)."""
+    start = max(0, (rim.size - _MIDDLE_PAIRS) // 2)
+    return rim[start : start + _MIDDLE_PAIRS]
 
 
 def _numbers(text: str, name: str) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from training.metrics.clip import ClipScore, Truth, Vertices, score_clip
+from training.metrics.clip import BLOCK_BYTES, ClipScore, Truth, Vertices, score_clip
 from training.metrics.definitions import Metric, metric_named
 from training.metrics.regions import Regions
 
@@ -101,6 +101,7 @@ def score_all(
     regions: Regions,
     seed: int = 0,
     done: Callable[[ClipScore], None] | None = None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Scores:
     """Score (truth, samples [S, T, 53]) pairs as they come; only rows of numbers are kept.
 
@@ -109,7 +110,7 @@ def score_all(
     rows: list[ClipScore] = []
     for truth, samples in pairs:
         generator = np.random.default_rng([seed, *truth.name.encode("utf-8")])
-        rows.append(score_clip(truth, samples, vertices, regions, generator))
+        rows.append(score_clip(truth, samples, vertices, regions, generator, block_bytes))
         if done is not None:
             done(rows[-1])
     return Scores(tuple(rows))
