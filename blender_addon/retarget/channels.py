@@ -62,7 +62,7 @@ def viseme_curves(weights: np.ndarray, family: str) -> dict[str, np.ndarray]:
     found = found / np.maximum(total, 1.0)
     curves = dict(zip(names, found.T, strict=True))
     silent = next(name for name, (pose, _) in VISEMES[family].items() if not pose)
-    curves[silent] = 1.0 - found.sum(axis=1)
+    curves[silent] = np.maximum(1.0 - found.sum(axis=1), 0.0)
     return curves
 
 
