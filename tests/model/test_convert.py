@@ -68,6 +68,25 @@ def test_released_weights_give_the_released_numbers(tensors):
     assert (model.vqvae.scaled(out.motion) - motion).abs().max() < 2e-5
 
 
+@pytest.mark.slow
+def test_a_file_of_the_true_sizes_converts_key_by_key(tmp_path):
+    true = fabricate(d=256, layers=12, ffn=384, ids=32, feature=768, codes=256, c=128, vq_layers=6)
+    used = sum(v.numel() for k, v in true.items() if k.startswith("feature_predictor."))
+    assert used - true["feature_predictor.pos_enc.pe"].numel() == 16_148_736
+    hyper = argparse.Namespace(lr=1e-5)
+    torch.save({"state_dict": true, "hyper_parameters": hyper}, tmp_path / "last.ckpt")
+    info = convert.convert_released(tmp_path / "last.ckpt", tmp_path / "lsf")
+    loaded = load_checkpoint(tmp_path / "lsf", "flame", "2020")
+    assert info.has_hubert and loaded.model.config == config.released(32)
+    audio, emotion = torch.randn(2, 1, 8, 768)
+    betas = torch.randn(1, 300)
+    paired = audio.reshape(1, 4, 1536), emotion.reshape(1, 4, 1536)
+    with torch.no_grad():
+        latent, motion = run(true, *paired, betas, layers=12, vq_layers=6)
+        out = loaded.model(audio, emotion, betas)
+    assert (out.latent - latent).abs().max() < 1e-4 * latent.abs().max()
+
+
 def test_true_size_map_covers_every_weight_once():
     cfg = config.PRESETS["released"]()
     names = released_keys.predictor_map(cfg) | released_keys.prior_map(cfg)

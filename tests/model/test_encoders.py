@@ -252,3 +252,15 @@ def test_true_shapes_load_key_by_key(tmp_path):
     clip = measure_clip(reader(audio), audio.size)
     assert encoders.motion_features(audio, clip).shape == (1, 50, 768)
     assert encoders.emotion_features(audio, clip).shape == (1, 50, 768)
+
+
+@needs_funasr
+def test_half_precision_encoders_give_float32_features_close_to_exact_ones():
+    audio = np.pad(voice(1.0), (0, 80))
+    clip = measure_clip(reader(audio), audio.size)
+    exact = SpeechEncoders(small_hubert(), small_emotion2vec())
+    half = SpeechEncoders(small_hubert(), small_emotion2vec(), precision="half")
+    for name in ("motion_features", "emotion_features"):
+        want, got = getattr(exact, name)(audio, clip), getattr(half, name)(audio, clip)
+        assert got.dtype == torch.float32
+        assert (got - want).square().mean().sqrt() < 0.05 * want.std()

@@ -18,7 +18,7 @@ from lsf_backend.engine.lsf import LSFEngine, warm_models  # noqa: E402
 from lsf_backend.engine.warm import WarmStore  # noqa: E402
 from lsf_backend.errors import LsfError  # noqa: E402
 from lsf_backend.model import config, emotion2vec, hubert  # noqa: E402
-from lsf_backend.model.checkpoint import save_checkpoint  # noqa: E402
+from lsf_backend.model.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from lsf_backend.model.checkpoint_info import CheckpointInfo  # noqa: E402
 from lsf_backend.model.lsf import LSFModel  # noqa: E402
 from lsf_backend.model.weight_folders import WeightFolders, weight_folders  # noqa: E402
@@ -176,3 +176,15 @@ def test_folders_follow_the_environment(monkeypatch, tmp_path):
 def test_device_choice_gives_a_reason():
     choice = engine_module.choose_device("auto")
     assert choice.name in ("cuda", "mps", "cpu") and choice.reason.startswith("running on")
+
+
+def test_fine_tuned_hubert_inside_a_checkpoint_is_used_and_needs_no_folder(folders):
+    plain = list(LSFEngine(folders).animate(job()))[0].motion
+    tuned = dict(hubert.build_hubert().state_dict())
+    tuned = {k: v + 0.1 * torch.randn_like(v) if v.dim() > 1 else v for k, v in tuned.items()}
+    old = load_checkpoint(folders.checkpoint)
+    save_checkpoint(folders.checkpoint, old.model, old.info, tuned)
+    (folders.hubert / "pytorch_model.bin").unlink()
+    assert LSFEngine(folders).info().available
+    again = list(LSFEngine(folders).animate(job()))[0].motion
+    assert not np.allclose(plain, again, atol=1e-4)
