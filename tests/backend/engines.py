@@ -68,6 +68,12 @@ class StuckEngine(LoudnessEngine):
         time.sleep(60)
 
 
+class StuckLaterEngine(LoudnessEngine):
+    def before(self, job: AnimateJob, first: int) -> None:
+        if first >= 50:
+            time.sleep(60)
+
+
 class ChattyEngine(LoudnessEngine):
     """Prints and writes to the file descriptor that used to be stdout, as libraries do."""
 
@@ -121,6 +127,7 @@ ENGINES = {
     "slow": SlowEngine,
     "deaf": DeafEngine,
     "stuck": StuckEngine,
+    "stuck-later": StuckLaterEngine,
     "chatty": ChattyEngine,
     "broken": BrokenEngine,
     "gap": GapEngine,

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +195,8 @@ def test_usage_errors_are_exit_code_2() -> None:
 def test_ctrl_c_is_130_and_leaves_nothing(speech: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from tests.backend import engines; engines.register_all()\n"
-        "from lsf_backend.cli import main; sys.exit(main(sys.argv[1:]))\n"
+        "from lsf_backend import cli, cli_progress; cli_progress._SHOW_AFTER_S = 0\n"
+        "sys.exit(cli.main(sys.argv[1:]))\n"
     )
     out = tmp_path / "out"
     out.mkdir()
@@ -207,7 +207,7 @@ def test_ctrl_c_is_130_and_leaves_nothing(speech: Path, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        time.sleep(1.5)
+        assert process.stderr and "stuck: 0 %" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=40)
     assert process.returncode == 130 and "stopped" in said and "Traceback" not in said
