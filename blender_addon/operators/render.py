@@ -13,7 +13,7 @@ from .takes import present_take
 
 
 class LSFRenderVideo(bpy.types.Operator):
-    """Render the scene's frames to an .mp4 with sound; a camera is lent where there is none"""
+    """Render the scene's frames to an .mp4 with sound; a camera is lent where none sees the head"""
 
     bl_idname = "lsf.render_video"
     bl_label = "Render Video"

@@ -13,7 +13,7 @@ def show_take(scene: bpy.types.Scene, action: bpy.types.Action) -> int:
     parts = [other for other in bpy.data.actions if actions.metadata(other).get("take") == take]
     for name in told.get("keys", "").split("\n"):
         key = bpy.data.shape_keys.get(name)
-        part = next((p for p in parts if key is not None and _drives(p, key)), None)
+        part = next((p for p in parts if key is not None and actions.drives(p, key)), None)
         if part is not None:
             actions.assign(part, key)
             count += 1
@@ -23,10 +23,6 @@ def show_take(scene: bpy.types.Scene, action: bpy.types.Action) -> int:
         if strip.get(sound.HEAD) in heads:
             strip.mute = strip.get(sound.TAKE) != take
     return count
-
-
-def _drives(action: bpy.types.Action, key: bpy.types.Key) -> bool:
-    return bool(actions.driven_paths(action, key))
 
 
 def present_take(scene: bpy.types.Scene) -> bpy.types.Action | None:

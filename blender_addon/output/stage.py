@@ -7,11 +7,13 @@ import math
 
 import bpy
 import numpy as np
+from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
 LENS_MM = 85.0  # a portrait lens: no big noses
 SENSOR_MM = 36.0
 MARGIN = 1.25
+SPECK = 0.1  # of the picture's height
 BACKGROUND = (0.06, 0.07, 0.085)
 FACE_GROUPS = ("upper_face", "jaw")  # the bundled head's; without them the whole mesh is shown
 
@@ -23,6 +25,20 @@ def bounds(obj: bpy.types.Object) -> tuple[Vector, Vector]:
     points = points or [Vector(corner) for corner in obj.bound_box]
     corners = np.array([obj.matrix_world @ point for point in points])
     return Vector(corners.min(axis=0)), Vector(corners.max(axis=0))
+
+
+def sees(scene: bpy.types.Scene, obj: bpy.types.Object) -> bool:
+    """True where the scene's camera has the face in its picture, and not as a speck."""
+    if scene.camera is None:
+        return False
+    low, high = bounds(obj)
+    corners = [
+        Vector((x, y, z)) for x in (low.x, high.x) for y in (low.y, high.y) for z in (low.z, high.z)
+    ]
+    seen = [world_to_camera_view(scene, scene.camera, corner) for corner in corners]
+    centre = sum(seen, Vector()) / len(seen)
+    tall = max(point.y for point in seen) - min(point.y for point in seen)
+    return centre.z > 0 and 0 < centre.x < 1 and 0 < centre.y < 1 and tall > SPECK
 
 
 def set_up(scene: bpy.types.Scene, obj: bpy.types.Object, side_px: int) -> list[bpy.types.ID]:

@@ -58,7 +58,8 @@ def _prepared(
     render = scene.render
     here, between = scene.frame_current, scene.frame_subframe
     try:
-        if scene.camera is None:
+        if not stage.sees(scene, head):
+            settings.set(scene, camera=scene.camera)
             for name in ("resolution_x", "resolution_y", "resolution_percentage"):
                 settings.set(render, **{name: getattr(render, name)})
             added = stage.set_up(scene, head, size)
@@ -74,7 +75,7 @@ def _prepared(
     finally:
         settings.restore()
         if added:
-            stage.take_down(added)
+            stage.take_down(added)  # last: the camera before it is the scene's again
         scene.frame_set(here, subframe=between)
 
 

@@ -139,8 +139,15 @@ def _storable(value: Any) -> Any:
 
 def takes_of(key: bpy.types.Key) -> list[str]:
     """Names of all takes that were made for ``key``, oldest first."""
-    found = [action for action in bpy.data.actions if key.name in metadata(action).get("keys", "")]
-    return sorted((action.name for action in found), key=_take_order)
+    found = [action.name for action in bpy.data.actions if drives(action, key)]
+    return sorted(found, key=_take_order)
+
+
+def drives(action: bpy.types.Action, key: bpy.types.Key) -> bool:
+    """True for a take that was made for ``key`` (before 4.4: the take's Action for this mesh)."""
+    told = metadata(action)
+    own = told.get("own", "")
+    return key.name in told.get("keys", "").split("\n") and (not own or own == key.name)
 
 
 def _take_order(name: str) -> tuple[str, int]:

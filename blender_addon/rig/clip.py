@@ -101,6 +101,8 @@ class Clip:
         """Store how the take was made on every Action of it."""
         keys = "\n".join(target.key().name for target in self.targets if target.key())
         for target in self.targets:
-            action = self.action(target)
-            if action is not None:
-                actions.set_metadata(action, {"take": self.name, "keys": keys, **values})
+            action, key = self.action(target), target.key()
+            if action is not None and key is not None:
+                own = "" if actions.SLOTS else key.name
+                told = {"take": self.name, "keys": keys, "own": own, **values}
+                actions.set_metadata(action, told)

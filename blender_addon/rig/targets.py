@@ -68,7 +68,9 @@ def plan(scene: bpy.types.Scene, selected: list[bpy.types.Object]) -> Plan:
     if head is not None and problems:
         return Plan(problems=tuple(problems))
     # A selected mesh that cannot be driven (Blender's default cube) does not stop a take.
-    return Plan(tuple(targets), not targets, warnings=(*warnings, *problems))
+    if targets:
+        return Plan(tuple(targets), warnings=(*warnings, *problems))
+    return Plan(creates_head=True, warnings=tuple(text.split(". ")[0] for text in problems))
 
 
 def unusable(obj: bpy.types.Object) -> str:
@@ -77,7 +79,7 @@ def unusable(obj: bpy.types.Object) -> str:
     if key is None:
         return (
             f"'{obj.name}' has no shape keys. Choose a mesh that has ARKit shape keys, "
-            "or none for the bundled head."
+            "or clear the field for the bundled head."
         )
     if not match(ARKIT_NAMES, key.key_blocks.keys()):
         return (

@@ -140,3 +140,27 @@ def test_drivers_and_muted_shapes_are_named_when_nothing_moves(scene, face, spee
     animate(speech(), head=face)
     assert not scene.lsf.report_ok
     assert "does not move" in scene.lsf.report and "muted" in scene.lsf.report
+
+
+def test_takes_of_several_meshes_are_shown_and_removed_together(scene, speech) -> None:
+    meshes = [make_face("Body"), make_face("Body.001", ("jawOpen",))]
+    for obj in meshes:
+        obj.select_set(True)
+    animate(speech())
+    animate(speech())
+    scene.lsf.head = meshes[0]
+    keys = [obj.data.shape_keys for obj in meshes]
+    assert actions.takes_of(keys[0]) == ["hello take 1", "hello take 2"]
+    assert bpy.ops.lsf.show_take(take="hello take 1") == {"FINISHED"}
+    shown = [key.animation_data.action for key in keys]
+    assert all(actions.metadata(action)["take"] == "hello take 1" for action in shown)
+    assert bpy.ops.lsf.remove_take() == {"FINISHED"}
+    shown = [key.animation_data.action for key in keys]
+    assert all(actions.metadata(action)["take"] == "hello take 2" for action in shown)
+    assert len({action.name for action in bpy.data.actions}) == (1 if actions.SLOTS else 2)
+
+
+def test_the_default_cube_does_not_stop_the_first_take(scene, speech) -> None:
+    make_face("Cube", ()).select_set(True)
+    assert animate(speech()) == {"FINISHED"}
+    assert scene.lsf.head.name == "LSF Head" and "'Cube' has no shape keys" in scene.lsf.report
