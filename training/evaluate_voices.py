@@ -2,8 +2,8 @@
 """How the compact engine moves the lips for recorded people it never heard in training.
 
 ``python -m training.evaluate_voices OUT``: English prompts are aligned with their text, the engine
-animates them, and closures, pauses, vowels, rounding, tuck, lag and jitter are measured in mm on the
-bundled head; plots of the lip gap over the spectrogram are drawn for English and Italian.
+animates them, and closures, pauses, vowels, rounding, tuck, lag and jitter are measured in mm on
+the bundled head; plots of the lip gap over the spectrogram are drawn for English and Italian.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 CLOSED_MM = 1.0
 WITHIN_S = 0.040
 OPEN_VOWELS = ("AA", "AE", "AO", "AY", "AW")
+PLOTTED = ("browInnerUp", "browDownLeft", "mouthPucker", "mouthStretchLeft", "mouthRollLower")
 ROUND = ("UW", "OW", "W", "UH")
 
 
@@ -137,7 +138,7 @@ def runs(flags: np.ndarray) -> list[tuple[int, int]]:
 
 
 def lag_frames(gap: np.ndarray, aim: np.ndarray, most: int = 5) -> float:
-    """Frames by which ``gap`` comes after ``aim``, at the best correlation (parabola through it)."""
+    """Frames by which ``gap`` comes after ``aim``: where they correlate best (a parabola's top)."""
     scores = []
     for lag in range(-most, most + 1):
         a = gap[max(0, lag) : len(gap) + min(0, lag)]
@@ -204,7 +205,9 @@ def plot(
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, (top, bottom) = pyplot.subplots(2, 1, figsize=(16, 7), sharex=True, height_ratios=[3, 1])
+    figure, (top, bottom) = pyplot.subplots(
+        2, 1, figsize=(16, 7), sharex=True, height_ratios=[3, 1]
+    )
     top.specgram(audio + 1e-6, NFFT=400, Fs=16_000, noverlap=240, cmap="Greys")
     top.set_ylim(0, 6000)
     top.set_yticks([])
@@ -225,7 +228,7 @@ def plot(
         axis.axvline(start, lw=0.3, color="k")
         if name in ("P", "B", "M"):
             axis.axvspan(start, stop, color="C3", alpha=0.15, lw=0)
-    for name in ("browInnerUp", "browDownLeft", "mouthPucker", "mouthStretchLeft", "mouthRollLower"):
+    for name in PLOTTED:
         bottom.plot(times, arkit[:, ARKIT_NAMES.index(name)], label=name)
     bottom.legend(loc="upper right", fontsize=7)
     bottom.set_xlabel("seconds")

@@ -88,7 +88,7 @@ def run(
             with torch.no_grad():
                 measured = validate()
             model.train()
-            measured |= {name: float(part) for name, part in parts.items()}
+            measured |= {name: float(part.detach()) for name, part in parts.items()}
             _note(out, step + 1, now - started, measured)
         over = now - started > config.stop_after_s
         if last or over or now - saved > config.save_every_s:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses of both stages: the paper's, and what is not from the paper.
 
-Not from the paper: the lip gap in millimetres on the bundled head (a linear map of the motion), which
-an L1 over 53 numbers hardly sees, weighted up where the lips are nearly shut; and its speed.
+Not from the paper: lip gap, mouth width and lower-lip roll in millimetres on the bundled head (a
+linear map of the motion), which an L1 over 53 numbers hardly sees, the gap weighted up where the
+lips are nearly shut; and their speed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage 1: the VQ-VAE learns to write motion in codes (section 3). ``python -m training.stage1 CONFIG``.
+"""Stage 1: the VQ-VAE learns to write motion in codes. ``python -m training.stage1 CONFIG``.
 
-Loss of the paper: 1.5 L_q + 0.5 L1(expression) + 0.1 L1(jaw). Not from the paper: a start without
+Section 3. Loss: 1.5 L_q + 0.5 L1(expression) + 0.1 L1(jaw). Not from the paper: a start without
 quantiser, codes placed on real tokens and moved there again when nothing uses them, the lip loss.
 """
 
@@ -56,8 +56,10 @@ class CodeKeeper:
                 idle = torch.arange(len(book))
             if len(idle):
                 picks = torch.randint(len(tokens), (len(idle),), generator=self.generator)
-                jitter = 0.01 * tokens.std() * torch.randn(
-                    len(idle), tokens.shape[1], generator=self.generator
+                jitter = (
+                    0.01
+                    * tokens.std()
+                    * torch.randn(len(idle), tokens.shape[1], generator=self.generator)
                 )
                 book[idle] = tokens[picks] + jitter
                 moved += len(idle)

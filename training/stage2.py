@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage 2: speech to the decoder's latent (section 3). ``python -m training.stage2 CONFIG``.
+"""Stage 2: speech to the decoder's latent. ``python -m training.stage2 CONFIG``.
 
-Loss of the paper: L1(zq, zq*) + 0.15 L1(expression) + 0.1 L1(jaw); decoder and codebook are frozen
+Section 3. Loss: L1(zq, zq*) + 0.15 L1(expression) + 0.1 L1(jaw); decoder and codebook are frozen
 and stay in eval mode. Not from the paper: the latent is pulled to the target's tokens directly (a
 straight-through gradient alone learns slowly), the lip loss, a larger weight on motion.
 """

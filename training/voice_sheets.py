@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of the bundled head for looking at: shaded faces side by side, drawn by matplotlib alone."""
+"""Pictures of the bundled head to look at: shaded faces side by side, drawn by matplotlib."""
 
 from __future__ import annotations
 
@@ -55,9 +55,8 @@ def contact_sheet(
         order = order[normal[order, 2] > 0.0]
         light = np.clip(normal @ np.array([0.25, 0.45, 0.86]), 0.0, 1.0)
         shade = np.clip(colours[material] * (0.25 + 0.8 * light[:, None]), 0.0, 1.0)
-        axis.add_collection(
-            PolyCollection(quads[order][:, :, :2], facecolors=shade[order], edgecolors="face", lw=0.2)
-        )
+        flat, colour = quads[order][:, :, :2], shade[order]
+        axis.add_collection(PolyCollection(flat, facecolors=colour, edgecolors="face", lw=0.2))
         axis.set_xlim(*((-0.035, 0.065) if mouth_only else (-0.09, 0.09)))
         axis.set_ylim(*((-0.095, 0.005) if mouth_only else (-0.11, 0.10)))
         axis.set_aspect("equal")

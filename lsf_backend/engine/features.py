@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the compact engine hears: Whisper's log-mel and prosody numbers, in numpy alone.
 
-Both run at fixed hops from the first sample: mel at 100 Hz, prosody at 50 Hz, frame ``j`` centred on
-sample ``320 j``. Levels and pitch are put relative to a running reference (:class:`SpeechReference`),
-so that a whisper and a shout use the same range and nothing needs the whole file. Not from the paper.
+Both run at fixed hops from the first sample: mel at 100 Hz, prosody at 50 Hz, frame ``j`` centred
+on sample ``320 j``. Levels and pitch are put relative to a running :class:`SpeechReference`, so
+that a whisper and a shout use the same range without the whole file. Not from the paper.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def frame_count(n_samples: int) -> int:
 def _frames(audio: np.ndarray, size: int, hop: int, count: int) -> np.ndarray:
     """Frames of ``size`` centred on multiples of ``hop``: [N] -> [count, size]."""
     half = size // 2
-    mode = "reflect" if audio.size > half else "constant"
-    padded = np.pad(audio, (half, half + hop), mode=mode)
+    around = (half, half + hop)
+    padded = np.pad(audio, around, "reflect") if audio.size > half else np.pad(audio, around)
     view = np.lib.stride_tricks.sliding_window_view(padded, size)
     return view[: count * hop : hop]
 

@@ -48,9 +48,9 @@ def sample() -> np.ndarray:
     return data.astype(np.float32) / 32768.0
 
 
-def job(audio: np.ndarray, **changes: Any) -> AnimateJob:
+def job(audio: np.ndarray | Sound, **changes: Any) -> AnimateJob:
     values: dict[str, Any] = {
-        "audio": Sound(audio),
+        "audio": audio if isinstance(audio, Sound) else Sound(audio),
         "betas": None,
         "seed": 0,
         "temperature": 0.0,
@@ -117,7 +117,7 @@ def test_motion_has_the_shape_range_and_count_of_the_sound(motion):
 def test_chunks_come_in_order_without_gaps_and_memory_stays_flat(long_audio):
     sound = Sound(long_audio)
     place = 0
-    for chunk in CompactEngine().animate(job(long_audio, audio=sound)):
+    for chunk in CompactEngine().animate(job(sound)):
         assert chunk.first_frame == place
         place += len(chunk.motion)
     assert place == len(long_audio) // 640
@@ -127,7 +127,7 @@ def test_chunks_come_in_order_without_gaps_and_memory_stays_flat(long_audio):
 
 def test_first_chunk_needs_four_seconds_of_sound(long_audio):
     sound = Sound(long_audio)
-    next(CompactEngine().animate(job(long_audio, audio=sound)))
+    next(CompactEngine().animate(job(sound)))
     assert max(start + count for start, count in sound.reads) <= 4 * 16_000
 
 

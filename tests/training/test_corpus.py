@@ -45,7 +45,8 @@ def test_the_corpus_resumes_where_it_was_cut_off(tmp_path, monkeypatch):
         clip = read_clip(whole, stem)
         assert param.shape == (1, len(clip.audio) // 640, 403) and param.dtype == np.float32
         assert not param[0, :, 350:400].any()
-        assert clip.gestures[0][0] == "sil" and clip.gestures[-1][2] <= len(clip.audio) / 16e3 + 0.02
+        assert clip.gestures[0][0] == "sil"
+        assert clip.gestures[-1][2] <= len(clip.audio) / 16e3 + 0.02
 
 
 @needs_engines
@@ -123,5 +124,3 @@ def test_the_command_explains_itself():
         [sys.executable, "-m", "training.corpus", "--help"], capture_output=True, text=True
     )
     assert done.returncode == 0 and "make" in done.stdout
-
-

@@ -30,7 +30,8 @@ def cache(tmp_path: Path) -> Path:
     folder = tmp_path / "cache"
     folder.mkdir()
     np.save(folder / "features.npy", rng.standard_normal((2 * first, 774)).astype(np.float16))
-    np.save(folder / "motion.npy", np.abs(rng.standard_normal((first, 53)) * 0.1).astype(np.float32))
+    motion = np.abs(rng.standard_normal((first, 53)) * 0.1).astype(np.float32)
+    np.save(folder / "motion.npy", motion)
     np.save(folder / "betas.npy", rng.standard_normal((len(entries), 300)).astype(np.float32))
     (folder / "entries.json").write_text(json.dumps([dataclasses.asdict(e) for e in entries]))
     return folder

@@ -2,8 +2,8 @@
 """One line of speech from libespeak-ng with the start of every sound; a program of its own.
 
 A new process for every line, because the library's voices flutter depending on what they said
-before, and starting it twice in one process may hang. stdin: JSON {voice, rate, pitch, range, text};
-stdout: one line of JSON {rate_hz, phones: [[symbol, start_s]]}, then 16-bit samples.
+before, and starting it twice in one process may hang. stdin: JSON {voice, rate, pitch, range,
+text}; stdout: one line of JSON {rate_hz, phones: [[symbol, start_s]]}, then 16-bit samples.
 """
 
 from __future__ import annotations

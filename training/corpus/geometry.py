@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the bundled head's lips answer to ARKit weights and identity: small linear tables in mm.
 
-The head's shapes are linear, so the lip gap is too. As in ``lsf_backend.face.measure`` it counts from
-the resting face, whose lips meet; an identity sets the size of the mouth.
+The head's shapes are linear, so the lip gap is too. As in ``lsf_backend.face.measure`` it counts
+from the resting face, whose lips meet; an identity sets the size of the mouth.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """Write the corpus: sound, sound times and teacher motion in the layout of a 3DMEAD cache.
 
 ``wav/S001_003_0_0.wav``, ``phones/…json`` and ``param/…npy`` ([1, T, 403]: 300 shape, 100
-expression, 3 jaw) share a stem <subject>_<sentence>_<emotion>_<intensity>. Every clip depends on the
-seed and its own number only, so a run that was cut off continues where it stopped.
+expression, 3 jaw) share a stem <subject>_<sentence>_<emotion>_<intensity>. Every clip depends on
+the seed and its own number only, so a run that was cut off continues where it stopped.
 """
 
 from __future__ import annotations

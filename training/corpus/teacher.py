@@ -101,14 +101,16 @@ class Teacher:
             now = weights[:, columns[0]]
             weights[:, columns] += (np.clip(now + step, 0.0, most) - now)[:, None]
 
-        parting = "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight"
+        parting = tuple(
+            name + side for name in ("mouthLowerDown", "mouthUpperUp") for side in ("Left", "Right")
+        )
         push(("mouthClose",), 1.0)
         push(parting, 0.45)
         push(("jawOpen",), 1.0)
 
 
 def lip_curves(gestures: Gestures, energy: np.ndarray, n_frames: int) -> dict[str, np.ndarray]:
-    """Gestures, energy [T50] (50 Hz) -> a curve [T] per channel, ``shut`` (p, b, m) and ``still``, 0..1."""
+    """Gestures, energy [T50] -> a curve [T] per channel; ``shut`` (p, b, m) and ``still`` 0..1."""
     fine = np.arange(n_frames * _FINE_HZ // FPS) / _FINE_HZ
     table = [GESTURES[name] for name, _, _ in gestures]
     starts = np.array([start for _, start, _ in gestures])
@@ -154,7 +156,7 @@ def _dominance(
 
 
 def _closures(gestures: Gestures, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hard closures at frame times [T]: by p, b, m [T] and by pauses [T], 1 while lips must touch."""
+    """Hard closures at frame times [T]: by p, b, m and by pauses, 1 while the lips must touch."""
     shut, still = np.zeros(frames.size), np.zeros(frames.size)
     for index, (name, start, end) in enumerate(gestures):
         ramp_s = _RAMP_S

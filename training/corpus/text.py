@@ -77,7 +77,8 @@ _OTHER = {
     "Acht hungrige Wölfe liefen durch den Wald.|Ich mag die Musik deines Bruders sehr.|"
     "Zwanzig, dreißig, fünfundvierzig.|Es regnet über der Stadt, und niemand geht hinaus.|"
     "Bitte hinterlassen Sie eine Nachricht nach dem Piepton.|Pfeffer, Apfel, Topf und Pflaume.",
-    "ru": "Доброе утро, как ваши дела?|Моя мама варит вкусный рыбный суп.|Собака пьёт холодную воду.|"
+    "ru": "Доброе утро, как ваши дела?|Моя мама варит вкусный рыбный суп.|"
+    "Собака пьёт холодную воду.|"
     "Почему бы нам не поехать завтра на море?|Какая приятная неожиданность!|"
     "Старый человек живёт на вершине горы.|Восемь голодных волков вышли из леса.|"
     "Мне очень нравится музыка твоего брата.|Двадцать, тридцать, сорок пять.|Спасибо, до свидания.|"

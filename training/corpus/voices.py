@@ -8,10 +8,11 @@ import numpy as np
 from training.corpus.engines import Voice
 
 _VARIANTS = (
-    "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 klatt4 Alex Alicia Andrea Andy Annie "
-    "Denis Diogo Gene Henrique Hugo Jacky Lee Marco Mario Michael Mike adam anika antonio aunty "
-    "belinda benjamin boris caleb david ed edward grandma grandpa gustave iven john linda max michel "
-    "miguel norbert pablo paul pedro quincy rob robert sandro shelby steph travis victor zac"
+    "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 klatt4 Alex Alicia Andrea "
+    "Andy Annie Denis Diogo Gene Henrique Hugo Jacky Lee Marco Mario Michael Mike adam anika "
+    "antonio aunty belinda benjamin boris caleb david ed edward grandma grandpa gustave iven "
+    "john linda max michel miguel norbert pablo paul pedro quincy rob robert sandro shelby "
+    "steph travis victor zac "
 ).split()
 _ESPEAK_ENGLISH = ("en-us", "en-us", "en-gb", "en-gb-scotland", "en-us-nyc")
 _SHARES = {"espeak": 0.30, "flite": 0.28, "festival": 0.14, "other": 0.28}

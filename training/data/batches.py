@@ -24,10 +24,8 @@ class Batch(NamedTuple):
     mask: Tensor
 
 
-def draw(
-    cache: Cache, numbers: list[int], step: int, seed: int, size: int, length: int
-) -> Batch:
-    """The training batch of ``step``: crops of ``length`` frames, clips weighted by their length."""
+def draw(cache: Cache, numbers: list[int], step: int, seed: int, size: int, length: int) -> Batch:
+    """The training batch of ``step``: crops of ``length`` frames, long clips more often."""
     rng = np.random.default_rng([seed, 6, step])
     counts = np.array([cache.entries[n].count for n in numbers], dtype=float)
     picked = rng.choice(len(numbers), size=size, p=counts / counts.sum())

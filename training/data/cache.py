@@ -55,6 +55,7 @@ class Cache:
 
     def split(self, name: str) -> list[int]:
         """Entry numbers of ``train``, ``validation`` or ``test`` (whole subjects)."""
+
         def split_of(entry: Entry) -> str:
             subject = int(entry.stem[1:4])
             if subject in VALIDATION_SUBJECTS:
@@ -86,7 +87,7 @@ class Ears:
         return np.concatenate([last[0], lower[0], prosody(raw, reference)], axis=1)
 
 
-def build(corpus: Path, encoder: Path, out: Path, copies: int = 3, seed: int = 1) -> Cache:
+def build(corpus: Path, encoder: Path, out: Path, copies: int = 2, seed: int = 1) -> Cache:
     """Hear and teach every clip ``copies`` times and write the cache to ``out``."""
     if not (out / "entries.json").exists():
         hear(corpus, encoder, out, copies, seed)
@@ -117,7 +118,7 @@ def hear(corpus: Path, encoder: Path, out: Path, copies: int, seed: int) -> None
             add(stem, copy, worsen(clip.audio, rng), betas)
         if number % 100 == 0:
             log.info("%d clips heard", number)
-    for number in range(len(stems) // 12):
+    for number in range(len(stems) // 6):
         rng = np.random.default_rng([seed, 7, number])
         betas = _betas(rng)
         add(f"{NO_SPEECH}_{number:03d}_0_0", 0, empty_room(rng), betas)
@@ -143,7 +144,9 @@ def teach(corpus: Path, out: Path) -> Cache:
 
 
 def empty_room(rng: np.random.Generator) -> np.ndarray:
-    """Four seconds of hiss, hum or clicks at any level, in which no face should move."""
+    """Four seconds of nothing, hiss, hum or clicks at any level, in which no face should move."""
+    if rng.random() < 0.25:
+        return np.zeros(64_000, np.float32)
     audio = noise(np.zeros(64_000, np.float32) + 1e-3, 0.0, float(rng.uniform(0.0, 1.5)), rng)
     audio = audio / np.abs(audio).max()
     if rng.random() < 0.4:
@@ -165,9 +168,9 @@ def main() -> None:
     """``python -m training.data.cache CORPUS ENCODER OUT``: build the cache of both stages."""
     parser = argparse.ArgumentParser(prog="python -m training.data.cache", description=__doc__)
     parser.add_argument("corpus", type=Path)
-    parser.add_argument("encoder", type=Path, help="encoder.onnx of: python -m training.export whisper")
+    parser.add_argument("encoder", type=Path, help="made by: python -m training.export whisper")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--copies", type=int, default=3)
+    parser.add_argument("--copies", type=int, default=2)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     cache = build(options.corpus, options.encoder, options.out, options.copies)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What temperature 1 of the compact model means: ``python -m training.calibrate RUN CACHE``.
+
+tau is fitted per level on speakers that were not trained on, then made smaller until a draw shakes
+the lips no more than the teacher does: one draw per frame knows nothing of its neighbours. The
+second half is not from the paper.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lsf_backend.model.calibrate import Clip, calibrate
+from lsf_backend.model.config import ModelConfig
+from lsf_backend.model.lsf import LSFModel
+from lsf_backend.sampling import frame_uniforms
+from training import loop
+from training.data.batches import gather
+from training.data.cache import Cache
+from training.losses import LipLoss
+
+log = logging.getLogger(__name__)
+SHARES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03)
+LONGEST = 125
+
+
+def clips_of(cache: Cache, most: int) -> Iterator[Clip]:
+    """Clips of the validation speakers, as they are on the cache, at most ``LONGEST`` frames."""
+    for number in cache.split("validation")[:most]:
+        batch = gather(cache, [(number, 0, min(LONGEST, cache.entries[number].count))])
+        yield Clip(*(part[0] for part in batch[:4]))
+
+
+@torch.no_grad()
+def shake_mm(model: LSFModel, clips: list[Clip], temperature: float) -> float:
+    """RMS change of speed of the lip gap from frame to frame, mm, over all clips."""
+    lips, squares = LipLoss(), []
+    for clip in clips:
+        batch = [part[None] for part in clip[:3]]
+        count = clip.motion.shape[0]
+        uniform = torch.from_numpy(frame_uniforms(1, 0, count, model.config.vq.n_draws))[None]
+        motion = model(*batch, None, temperature, uniform if temperature else None).motion
+        squares.append(_shake(lips, motion[0]))
+    return float(np.sqrt(np.mean(squares)))
+
+
+def _shake(lips: LipLoss, motion: torch.Tensor) -> float:
+    return float(lips.lips_mm(motion)[:, 0].diff(n=2).square().mean())
+
+
+def find_tau(model: LSFModel, clips: list[Clip]) -> list[float]:
+    """Fitted tau times the largest share that shakes no more than the teacher; sets it, too."""
+    lips = LipLoss()
+    allowed = float(np.sqrt(np.mean([_shake(lips, clip.motion) for clip in clips])))
+    fitted = calibrate(model, clips)
+    log.info("fitted tau %s, teacher shakes %.3f mm, nearest codes %.3f mm",
+             np.round(fitted, 4), allowed, shake_mm(model, clips, 0.0))  # fmt: skip
+    for share in SHARES:
+        found = shake_mm(model, clips, share)
+        log.info("share %.2f of it shakes %.3f mm", share, found)
+        if found <= allowed:
+            break
+    tau = [share * value for value in fitted]
+    model.vqvae.quantiser.tau.copy_(torch.tensor(tau))
+    return tau
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.calibrate", description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of a stage 2 run")
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("--clips", type=int, default=40)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(2)
+    model = LSFModel(ModelConfig.load(options.run / "model.json")).eval()
+    loop.load_model(options.run / "last.pt", model)
+    clips = list(clips_of(Cache.open(options.cache), options.clips))
+    tau = find_tau(model, clips)
+    log.info("--tau %s", " ".join(f"{value:.5f}" for value in tau))
+
+
+if __name__ == "__main__":
+    main()
