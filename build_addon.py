@@ -52,7 +52,8 @@ class Target:
         """File name that tells a person which one to take."""
         last = {"5.1.0": "5.0", "": "newer"}.get(self.blender_max, self.blender_max)
         first = self.blender_min.rsplit(".", 1)[0]
-        return f"lsf_animation-{version}-blender-{first}-to-{last}-{self.platform}.zip"
+        python = "" if self.python in BLENDERS else f"-{self.python}"  # a distribution's own
+        return f"lsf_animation-{version}-blender-{first}-to-{last}-{self.platform}{python}.zip"
 
 
 def project_version() -> str:

@@ -190,7 +190,7 @@ class Batch:
             for line in lines:
                 told = status.get(line.name, {"status": "waiting"})
                 row = [told.get(key, "") for key in ("status", "exit_code", "message")]
-                files = " ".join(told.get("files", ()))
+                files = "; ".join(told.get("files", ()))
                 writer.writerow([line.number, line.name, line.fields.get("sound"), *row, files])
 
 
