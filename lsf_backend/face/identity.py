@@ -171,12 +171,14 @@ class IdentitySolver:
         placement: Similarity,
         normals: np.ndarray | None = None,
         prior: float = 1.0,
+        pins: tuple[np.ndarray, np.ndarray, float] | None = None,
     ) -> tuple[np.ndarray, Similarity]:
         """Return better betas [300] and placement for placed targets [V, 3] m.
 
         The target is turned, moved and perhaps scaled towards the face; ``weights`` [V] in 0..1.
-        With ``normals`` [V, 3] only the distance along them counts. Betas keep their spread of 1
-        against ``noise_m``; ``prior`` stiffens it.
+        With ``normals`` [V, 3] only the distance along them counts, and ``pins`` (vertices [L],
+        placed targets [L, 3], weight) hold in all directions. Betas keep their spread of 1 against
+        ``noise_m``; ``prior`` stiffens it.
         """
         # Derivatives at the face, not at the target: noise there would shrink it.
         place = self.shape(betas)
@@ -200,6 +202,14 @@ class IdentitySolver:
             gram, cross = basis.T @ (basis * share), basis.T @ (small * share)
             goal, goal_moves = basis.T @ wanted, small.T @ wanted
             moved = small.T @ (small * share)
+            if pins is not None:
+                vertices, points, weight = pins
+                basis = self._basis.reshape(-1, 3, N_BETAS)[vertices].reshape(-1, N_BETAS)
+                small = moves.reshape(len(target), 3, -1)[vertices].reshape(basis.shape[0], -1)
+                wanted = weight * (points - self._template[vertices]).ravel()
+                gram, cross = gram + weight * basis.T @ basis, cross + weight * basis.T @ small
+                goal, goal_moves = goal + basis.T @ wanted, goal_moves + small.T @ wanted
+                moved = moved + weight * small.T @ small
         count = N_BETAS
         normal = np.block([[gram, -cross], [-cross.T, moved]])
         normal[np.arange(count), np.arange(count)] += prior * noise_m**2
