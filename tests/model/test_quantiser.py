@@ -128,3 +128,18 @@ def test_scaling_is_the_published_one():
     assert torch.allclose(y[..., 50:], torch.tensor(0.1 / 0.6))
     x = torch.randn(1, 4, 53)
     assert torch.allclose(vq.unscaled(vq.scaled(x)), x, atol=1e-5)
+
+
+def test_numpy_engine_and_network_quantise_alike():
+    """Which draw belongs to which token and level is one convention for both engines."""
+    from lsf_backend.engine.quantise import quantise
+    from lsf_backend.sampling import frame_uniforms
+
+    q = _quantiser(n_levels=3)
+    z = torch.randn(1, 40, 8)
+    u = torch.from_numpy(frame_uniforms(9, 100, 40, q.config.n_draws))[None]
+    for temperature in (0.0, 1.0):
+        ours = q(z, temperature, u if temperature else None).zq[0].detach().numpy()
+        books, tau = q.codebooks.detach().numpy(), q.tau.numpy()
+        other = quantise(z[0].numpy(), books, tau, temperature, 9, 100)
+        assert (abs(ours - other).max(axis=1) > 1e-4).mean() < 0.03
