@@ -129,6 +129,7 @@ def test_learning_lowers_the_loss_of_a_tiny_batch(name: str) -> None:
     torch.manual_seed(0)
     model, some = build(name, SETTING).train(), batch()
     for phase in model.phases:
+        model.prepare(some, phase, seeded())
         optimizer = torch.optim.Adam(model.start_phase(phase), lr=1e-2)
         losses = []
         for step in range(40):
@@ -370,6 +371,23 @@ def test_what_shares_a_training_can_load_it() -> None:
             mine, theirs = build(name, SETTING), build("hifb", SETTING)
             assert isinstance(mine, SpeechToCodes) and isinstance(theirs, SpeechToCodes)
             mine.prior.load_state_dict(theirs.prior.state_dict())
+
+
+@pytest.mark.parametrize("name", ["codetalker", "hifb"])
+def test_codes_start_on_real_motion_and_never_on_padding(name: str) -> None:
+    torch.manual_seed(0)
+    model, some = build(name, SETTING).eval(), batch()
+    assert isinstance(model, SpeechToCodes | CodeTalker)
+    padded = dataclasses.replace(some, motion=some.motion + 50.0 * ~some.mask[:, :, None])
+    with torch.no_grad():
+        before = model.prior(some.motion, some.mask)
+    model.prepare(padded, "speech", seeded())
+    assert torch.equal(model.prior(some.motion, some.mask).codes, before.codes)
+    model.prepare(padded, "prior", seeded())
+    with torch.no_grad():
+        after = model.prior(some.motion, some.mask)
+    assert float(after.loss) < 0.3 * float(before.loss)
+    assert after.codes[some.mask].unique().numel() > 4
 
 
 def test_short_features_are_refused() -> None:

@@ -114,6 +114,10 @@ class Baseline(nn.Module, abc.ABC):
         super().__init__()
         self._frozen: tuple[str, ...] = ()
 
+    def prepare(self, batch: SpeechBatch, phase: str, generator: torch.Generator) -> None:
+        """Called once with the first batch of a fresh phase, before its first step."""
+        return None
+
     @abc.abstractmethod
     def training_step(
         self, batch: SpeechBatch, phase: str = "speech", generator: torch.Generator | None = None

@@ -28,7 +28,7 @@ from training.baselines.base import (
     repeat_clips,
 )
 from training.baselines.fusions import CrossAttentionFusion, GateFusion
-from training.baselines.prior import prior_losses, speech_losses
+from training.baselines.prior import place_codes, prior_losses, speech_losses
 
 Style = Literal["subject", "emotion", "intensity", "betas", "identity", "emotion_feature"]
 Fusion = Literal["none", "gate", "cross_attention", "hifb"]
@@ -167,6 +167,11 @@ class SpeechToCodes(Baseline):
     def frozen_in(self, phase: str) -> tuple[str, ...]:
         """The encoder waits for the prior, which then stays as it is."""
         return ("encoder",) if phase == "prior" else ("prior",)
+
+    def prepare(self, batch: SpeechBatch, phase: str, generator: torch.Generator) -> None:
+        """Place the codes of a fresh prior on real motion."""
+        if phase == "prior":
+            place_codes(self.prior, batch.motion, batch.mask, generator)
 
     def training_step(
         self, batch: SpeechBatch, phase: str = "speech", generator: torch.Generator | None = None

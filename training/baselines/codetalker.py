@@ -19,7 +19,7 @@ from lsf_backend.model.config import N_MOTION, BlockConfig, VQConfig
 from lsf_backend.model.vqvae import MotionVQVAE
 from training.baselines.base import Baseline, LabelConfig, SpeechBatch, masked_mean, one_hot
 from training.baselines.decoder import AutoregressiveDecoder, DecoderConfig, Past
-from training.baselines.prior import prior_losses
+from training.baselines.prior import place_codes, prior_losses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +57,11 @@ class CodeTalker(Baseline):
         if phase == "prior":
             return ("speech_in", "style", "motion_in", "decoder", "latent_out")
         return ("prior",)
+
+    def prepare(self, batch: SpeechBatch, phase: str, generator: torch.Generator) -> None:
+        """Place the codes of a fresh prior on real motion."""
+        if phase == "prior":
+            place_codes(self.prior, batch.motion, batch.mask, generator)
 
     def training_step(
         self, batch: SpeechBatch, phase: str = "speech", generator: torch.Generator | None = None

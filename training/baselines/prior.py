@@ -23,6 +23,23 @@ def prior_losses(vqvae: MotionVQVAE, motion: Tensor, mask: Tensor) -> dict[str, 
     return {"loss": loss, "codes": out.loss, "expression": expression, "jaw": jaw}
 
 
+@torch.no_grad()
+def place_codes(
+    vqvae: MotionVQVAE, motion: Tensor, mask: Tensor, generator: torch.Generator
+) -> None:
+    """Put every code on a token that the fresh encoder makes of real motion [B, T, 53].
+
+    Not from the papers: codes that start at zero are far from all tokens, and few come into use.
+    """
+    quantiser = vqvae.quantiser
+    tokens = quantiser.to_tokens(vqvae.encode(motion, mask), mask)[mask].flatten(0, 1)
+    for book in quantiser.codebooks:
+        picks = torch.randint(len(tokens), (len(book),), generator=generator).to(tokens.device)
+        shake = torch.randn(book.shape, generator=generator).to(tokens.device)
+        book.copy_(tokens[picks] + 0.01 * tokens.std() * shake)
+        tokens = tokens - book[torch.cdist(tokens, book).argmin(dim=1)]
+
+
 def speech_losses(
     vqvae: MotionVQVAE, latent: Tensor, motion: Tensor, mask: Tensor
 ) -> dict[str, Tensor]:

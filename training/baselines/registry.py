@@ -40,8 +40,11 @@ class Setting:
 
     @property
     def scale(self) -> MotionScale:
-        """Spread of motion: FLAME's coefficients are z-scores, the head's are ARKit weights."""
-        return MotionScale(1.0, 0.2) if self.face_space == "flame" else MotionScale(0.25, 0.1)
+        """Spread of motion: FLAME's coefficients are z-scores, the head's are ARKit weights.
+
+        The head's are those of the bundled model's corpus.
+        """
+        return MotionScale(1.0, 0.2) if self.face_space == "flame" else MotionScale(0.1, 0.05)
 
 
 class _Widths(NamedTuple):
@@ -103,11 +106,16 @@ def model_config(setting: Setting) -> ModelConfig:
     w = _WIDTHS[setting.size]
     block = BlockConfig(d=w.d, n_heads=w.heads, d_ffn=w.ffn)
     wide = BlockConfig(d=768, n_heads=8, d_ffn=1536) if setting.size == "paper" else block
-    flame = setting.face_space == "flame"
     vq = VQConfig(block, w.prior_layers, n_codes=w.n_codes, d_code=w.d_code)
-    if not flame:
+    if setting.face_space == "head":
+        # As in FLAME's space, six times the spread, so that the paper's loss weights fit.
+        scale = setting.scale
         vq = dataclasses.replace(
-            vq, expression_offset=0.0, expression_scale=1.0, jaw_offset=0.0, jaw_scale=0.4
+            vq,
+            expression_offset=0.0,
+            expression_scale=6 * scale.expression,
+            jaw_offset=0.0,
+            jaw_scale=6 * scale.jaw,
         )
     sie = SIEConfig(
         d_motion_features=setting.d_motion_features,
