@@ -10,6 +10,10 @@ def _is_mesh(_: object, obj: bpy.types.Object) -> bool:
     return obj.type == "MESH"
 
 
+# 4.2 crashes at its end after a pointer with a poll function was unregistered.
+MESHES_ONLY = {"poll": _is_mesh} if bpy.app.version >= (4, 3, 0) else {}
+
+
 class LSFSettings(bpy.types.PropertyGroup):
     """What the next take is made from, and what the last one said."""
 
@@ -24,7 +28,7 @@ class LSFSettings(bpy.types.PropertyGroup):
             "Mesh with ARKit shape keys. Empty: the selected meshes, or a new bundled head"
         ),
         type=bpy.types.Object,
-        poll=_is_mesh,
+        **MESHES_ONLY,
     )
     identity: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Identity",

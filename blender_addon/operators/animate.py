@@ -33,6 +33,7 @@ class LSFAnimate(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     _timer = None
+    _shown = ""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -66,8 +67,7 @@ class LSFAnimate(bpy.types.Operator):
         if not take.action_name:
             return {"CANCELLED"}
         settings.take_name = ""
-        if take.new_head:
-            show_head(context, bpy.data.objects[take.new_head])
+        self._show_new_head(context, take)
         return {"FINISHED"}  # a cancelled take that has keys is one undo step as well
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -100,11 +100,18 @@ class LSFAnimate(bpy.types.Operator):
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
         take.step()
+        self._show_new_head(context, take)
         redraw(context)
         if not take.finished:
             return {"PASS_THROUGH"}
         self._stop_timer(context)
         return self._end(context)
+
+    def _show_new_head(self, context: bpy.types.Context, take: Take) -> None:
+        head = bpy.data.objects.get(take.new_head) if take.new_head != self._shown else None
+        if head is not None:
+            self._shown = take.new_head
+            show_head(context, head)
 
     def _stop_timer(self, context: bpy.types.Context) -> None:
         if self._timer is not None:

@@ -3,6 +3,7 @@
 
 import bpy
 
+from .. import runtime
 from ..rig import actions, sound
 
 
@@ -33,6 +34,13 @@ def present_take(scene: bpy.types.Scene) -> bpy.types.Action | None:
     return action if action is not None and actions.metadata(action) else None
 
 
+def _idle(operator: type[bpy.types.Operator]) -> bool:
+    """Leave the takes alone while one of them is being written."""
+    if runtime.current is not None:
+        operator.poll_message_set("A take is being made")
+    return runtime.current is None
+
+
 class LSFShowTake(bpy.types.Operator):
     """Show this take on the head; the others stay in the file"""
 
@@ -41,6 +49,10 @@ class LSFShowTake(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     take: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _idle(cls)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Assign the take's Actions."""
@@ -60,6 +72,8 @@ class LSFRemoveTake(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
+        if not _idle(cls):
+            return False
         if context.scene is None or present_take(context.scene) is None:
             cls.poll_message_set("The head shows no take")
             return False

@@ -70,11 +70,14 @@ def plan(scene: bpy.types.Scene, selected: list[bpy.types.Object]) -> Plan:
     # A selected mesh that cannot be driven (Blender's default cube) does not stop a take.
     if targets:
         return Plan(tuple(targets), warnings=(*warnings, *problems))
-    return Plan(creates_head=True, warnings=tuple(text.split(". ")[0] for text in problems))
+    short = tuple(text.split(". ")[0].rstrip(".") + "." for text in problems)
+    return Plan(creates_head=True, warnings=short)
 
 
 def unusable(obj: bpy.types.Object) -> str:
     """Why ``obj`` cannot be driven, in one sentence; empty where it can."""
+    if obj.type != "MESH":
+        return f"'{obj.name}' is not a mesh."
     key = obj.data.shape_keys
     if key is None:
         return (

@@ -2,7 +2,10 @@
 """Registering twice leaves one add-on, unregistering none: no class, handler or process."""
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import bpy
 
@@ -89,3 +92,11 @@ def test_the_panels_draw(scene, face, speech) -> None:
     text = " ".join(Layout.said)
     assert "Choose a sound file." in text
     assert "52 of 52" in text
+
+
+def test_a_python_that_used_the_add_on_ends_well() -> None:
+    """4.2 used to crash at its end over a property's poll function."""
+    script = "import bpy, blender_addon as a; a.register(); a.unregister()"
+    environment = {**os.environ, "PYTHONPATH": str(Path(blender_addon.__file__).parents[1])}
+    told = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
+    assert told.returncode == 0
