@@ -28,8 +28,8 @@ FLAME_VERSIONS: tuple[str, ...] = ("2020", "2023", "2023-no-jaw", "2023-open", "
 FLAME_VERTICES = 5023
 FLAME_TRIANGLES = 9976
 N_JOINTS = 5
-N_IDENTITY = 300
-MIN_SHAPES = 350
+# 300 of identity and 50 of expression are used; FLAME's files hold 400.
+MIN_SHAPES, N_SHAPES = 350, 400
 
 ARRAY_KEYS = (
     "v_template",
@@ -233,7 +233,7 @@ def _checked(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     expected = {
         "v_template": (n, 3),
         "f": (arrays["f"].shape[0] if arrays["f"].ndim else 0, 3),
-        "shapedirs": (n, 3, max(shapes, MIN_SHAPES)),
+        "shapedirs": (n, 3, min(max(shapes, MIN_SHAPES), N_SHAPES)),
         "posedirs": (n, 3, 9 * (N_JOINTS - 1)),
         "J_regressor": (N_JOINTS, n),
         "weights": (n, N_JOINTS),
@@ -253,6 +253,9 @@ def _checked(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             result[key] = np.ascontiguousarray(array, dtype=np.float32)
         if not np.isfinite(result[key]).all():
             raise UnsafePickle(f"{key} in it holds values that are not numbers.")
+    if shapes < N_SHAPES:
+        wider = ((0, 0), (0, 0), (0, N_SHAPES - shapes))
+        result["shapedirs"] = np.pad(result["shapedirs"], wider)
     if result["f"].min() < 0 or result["f"].max() >= n:
         raise UnsafePickle("a triangle in it uses a vertex that does not exist.")
     parents = result["kintree_table"][0]

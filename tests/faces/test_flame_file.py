@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse
 
 from lsf_backend.errors import LsfError
+from lsf_backend.face.face_model import FaceModel
 from lsf_backend.face.flame_file import ARRAY_KEYS, convert_flame, read_flame, save_flame
 from tests.faces.flame_fabricate import (
     Ch,
@@ -115,6 +116,25 @@ def test_the_true_sizes_are_recognised_as_flame(tmp_path: Path) -> None:
     flame = read_flame(write(tmp_path / "generic_model.pkl", flame_2020(arrays)))
     assert flame.has_flame_topology
     assert_same_model(flame, arrays)
+
+
+def test_a_converted_file_is_a_face_model(tmp_path: Path) -> None:
+    source = write(tmp_path / "generic_model.pkl", flame_2020(ARRAYS))
+    face = FaceModel.load(convert_flame(source, folder=tmp_path))
+    np.testing.assert_array_equal(face.v_template, ARRAYS["v_template"].astype(np.float32))
+    np.testing.assert_array_equal(face.parents, [-1, 0, 1, 1, 1])
+    posed = face.vertices(np.ones(300), np.ones((2, 50)), np.full((2, 3), 0.1))
+    assert posed.shape == (2, 40, 3) and np.isfinite(posed).all()
+
+
+def test_missing_expression_directions_are_zero_and_too_many_refused(tmp_path: Path) -> None:
+    few = {**ARRAYS, "shapedirs": ARRAYS["shapedirs"][:, :, :350]}
+    found = read_flame(write(tmp_path / "few.pkl", pickle.dumps(few)))
+    assert found.arrays["shapedirs"].shape == (40, 3, 400)
+    assert not found.arrays["shapedirs"][:, :, 350:].any()
+    many = {**ARRAYS, "shapedirs": np.zeros((40, 3, 401))}
+    with pytest.raises(LsfError, match=r"\[40, 3, 401\] instead of \[40, 3, 400\]"):
+        read_flame(write(tmp_path / "many.pkl", pickle.dumps(many)))
 
 
 def test_conversion_happens_once_and_needs_no_unpickling(tmp_path: Path) -> None:
