@@ -121,7 +121,8 @@ class Emotion2vecEncoder(nn.Module):
     def load(cls, folder: Path) -> Emotion2vecEncoder:
         """Load from a folder (or file) of either layout."""
         tensors = read_tensors(weights_file(folder, EMOTION2VEC_FILES, "emotion2vec"))
-        network = build_emotion2vec()
+        with torch.device("meta"):
+            network = build_emotion2vec()
         load_exactly(network, emotion2vec_tensors(tensors), "emotion2vec-base")
         return cls(network)
 

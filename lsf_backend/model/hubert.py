@@ -85,7 +85,8 @@ class HubertEncoder(nn.Module):
     def load(cls, folder: Path, fine_tuned: Mapping[str, Tensor] | None = None) -> HubertEncoder:
         """Load from a folder (or file) of either layout, or from a checkpoint's own tensors."""
         tensors = fine_tuned or read_tensors(weights_file(folder, HUBERT_FILES, "HuBERT"))
-        network = build_hubert()
+        with torch.device("meta"):
+            network = build_hubert()
         load_exactly(network, hubert_tensors(tensors), "HuBERT-base")
         return cls(network)
 

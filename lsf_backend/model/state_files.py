@@ -72,7 +72,11 @@ def state_of(content: Any, name: str) -> Tensors:
 
 
 def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Load all of ``tensors`` into ``module``, or raise an error that names what does not fit."""
+    """Load all of ``tensors`` into ``module``, or raise an error that names what does not fit.
+
+    A module on torch's ``meta`` device takes the tensors themselves, as float32: nothing is
+    initialised only to be overwritten.
+    """
     own = module.state_dict()
     shapes = [
         f"{key} ({list(tensors[key].shape)}, expected {list(own[key].shape)})"
@@ -87,7 +91,12 @@ def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], what: str) ->
     faults = [fault for fault in faults if fault]
     if faults:
         raise LsfError("model_invalid", f"The weights of {what} do not fit: {'; '.join(faults)}.")
-    module.load_state_dict(dict(tensors))
+    on_meta = any(value.is_meta for value in own.values())
+    given = {
+        key: value.float() if on_meta and value.is_floating_point() else value
+        for key, value in tensors.items()
+    }
+    module.load_state_dict(given, assign=on_meta)
 
 
 def without_prefix(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
