@@ -10,7 +10,8 @@ def _is_mesh(_: object, obj: bpy.types.Object) -> bool:
     return obj.type == "MESH"
 
 
-# 4.2 crashes at its end after a pointer with a poll function was unregistered.
+# 4.2 crashes at its end over a Python function that belonged to a property group: no poll function
+# there, and no methods.
 MESHES_ONLY = {"poll": _is_mesh} if bpy.app.version >= (4, 3, 0) else {}
 
 
@@ -75,17 +76,18 @@ class LSFSettings(bpy.types.PropertyGroup):
     report: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
     report_ok: bpy.props.BoolProperty(options={"HIDDEN"})  # type: ignore[valid-type]
 
-    def take_settings(self) -> TakeSettings:
-        """Give the settings as plain values, with absolute paths."""
-        return TakeSettings(
-            audio=bpy.path.abspath(self.audio) if self.audio.strip() else "",
-            start_s=self.start_s,
-            end_s=self.end_s or None,
-            engine=self.engine,
-            seed=self.seed,
-            temperature=self.temperature,
-            identity=bpy.path.abspath(self.identity) if self.identity.strip() else "",
-            name=self.take_name,
-            start_frame=float(self.start_frame),
-            set_range=self.set_range,
-        )
+
+def take_settings(settings: LSFSettings) -> TakeSettings:
+    """Give the panel's settings as plain values, with absolute paths."""
+    return TakeSettings(
+        audio=bpy.path.abspath(settings.audio) if settings.audio.strip() else "",
+        start_s=settings.start_s,
+        end_s=settings.end_s or None,
+        engine=settings.engine,
+        seed=settings.seed,
+        temperature=settings.temperature,
+        identity=bpy.path.abspath(settings.identity) if settings.identity.strip() else "",
+        name=settings.take_name,
+        start_frame=float(settings.start_frame),
+        set_range=settings.set_range,
+    )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from .. import runtime
+from ..properties import take_settings
 from ..take import Take, TakeError
 from .head import show_head
 
@@ -46,7 +47,7 @@ class LSFAnimate(bpy.types.Operator):
         scene = context.scene
         try:
             runtime.current = Take(
-                runtime.backend(), scene, scene.lsf.take_settings(), selected_meshes(context)
+                runtime.backend(), scene, take_settings(scene.lsf), selected_meshes(context)
             )
         except TakeError as error:
             scene.lsf.report, scene.lsf.report_ok = str(error), False

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from blender_addon import runtime
+from blender_addon.properties import take_settings
 from blender_addon.rig import actions, head_file
 from blender_addon.take import Take, TakeError
 
@@ -105,7 +106,7 @@ def test_nla_tweak_mode_is_said(scene, face, speech) -> None:
 
 def test_cancel_keeps_what_has_landed(scene, face, speech) -> None:
     scene.lsf.head, scene.lsf.audio = face, str(speech("slow.wav"))
-    take = Take(runtime.backend(), scene, scene.lsf.take_settings(), [])
+    take = Take(runtime.backend(), scene, take_settings(scene.lsf), [])
     while not take.action_name:
         take.step(0.2)
     take.cancel()
@@ -121,7 +122,7 @@ def test_cancel_keeps_what_has_landed(scene, face, speech) -> None:
 def test_cancel_works_on_a_backend_that_does_not_listen(scene, face, speech, monkeypatch) -> None:
     monkeypatch.setattr("blender_addon.bridge.backend.CANCEL_LIMIT_S", 0.3)
     scene.lsf.head, scene.lsf.audio = face, str(speech("deaf.wav"))
-    take = Take(runtime.backend(), scene, scene.lsf.take_settings(), [])
+    take = Take(runtime.backend(), scene, take_settings(scene.lsf), [])
     while not take.action_name:
         take.step(0.2)
     take.cancel()
@@ -133,7 +134,7 @@ def test_cancel_works_on_a_backend_that_does_not_listen(scene, face, speech, mon
 
 def test_a_head_that_is_deleted_meanwhile_ends_the_take(scene, face, speech) -> None:
     scene.lsf.head, scene.lsf.audio = face, str(speech("slow.wav"))
-    take = Take(runtime.backend(), scene, scene.lsf.take_settings(), [])
+    take = Take(runtime.backend(), scene, take_settings(scene.lsf), [])
     while not take.action_name:
         take.step(0.2)
     bpy.data.objects.remove(face)
@@ -170,9 +171,9 @@ def test_identity_files_are_checked(scene, tmp_path) -> None:
 
 def test_two_takes_at_once_are_refused(scene, face, speech) -> None:
     scene.lsf.head, scene.lsf.audio = face, str(speech("slow.wav"))
-    Take(runtime.backend(), scene, scene.lsf.take_settings(), [])
+    Take(runtime.backend(), scene, take_settings(scene.lsf), [])
     with pytest.raises(TakeError, match="Another take"):
-        Take(runtime.backend(), scene, scene.lsf.take_settings(), [])
+        Take(runtime.backend(), scene, take_settings(scene.lsf), [])
 
 
 def test_a_real_missing_model_is_one_sentence(scene, face, speech, monkeypatch, tmp_path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from blender_addon import runtime
 from blender_addon.bridge.launch import bundled
+from blender_addon.properties import take_settings
 from blender_addon.rig import actions
 from blender_addon.take import Take
 from lsf_backend.engine.registry import engine_info
@@ -89,7 +90,7 @@ def test_the_real_backend_killed_in_the_middle_is_replayed(scene, tmp_path) -> N
         stream.setparams(parameters)
         stream.writeframes(data * 8)
     scene.lsf.audio = str(long)
-    take = runtime.current = Take(runtime.backend(), scene, scene.lsf.take_settings(), [])
+    take = runtime.current = Take(runtime.backend(), scene, take_settings(scene.lsf), [])
     end = time.monotonic() + 60
     while not take.action_name and time.monotonic() < end:
         take.step(0.1)

@@ -55,10 +55,11 @@ def test_no_process_outlives_the_add_on(face, speech) -> None:
 
 
 def test_loading_another_file_ends_the_take_in_the_making(scene, face, speech) -> None:
+    from blender_addon.properties import take_settings
     from blender_addon.take import Take
 
     scene.lsf.head, scene.lsf.audio = face, str(speech("slow.wav"))
-    take = runtime.current = Take(runtime.backend(), scene, scene.lsf.take_settings(), [])
+    take = runtime.current = Take(runtime.backend(), scene, take_settings(scene.lsf), [])
     while not take.action_name:
         take.step(0.2)
     bpy.ops.wm.read_homefile(use_empty=True)
@@ -95,7 +96,7 @@ def test_the_panels_draw(scene, face, speech) -> None:
 
 
 def test_a_python_that_used_the_add_on_ends_well() -> None:
-    """4.2 used to crash at its end over a property's poll function."""
+    """4.2 used to crash at its end over the settings' functions."""
     script = "import bpy, blender_addon as a; a.register(); a.unregister()"
     environment = {**os.environ, "PYTHONPATH": str(Path(blender_addon.__file__).parents[1])}
     told = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
