@@ -70,6 +70,8 @@ def info(as_json: bool) -> int:
                 f"            moves a {engine['face_space']!r} face on "
                 f"{', '.join(engine['devices'])}; weights {engine['digest'][:12]}"
             )
+        if engine["available"] and engine["reason"]:
+            print(f"            {engine['reason']}")
         if engine["license"]:
             print(f"            {engine['license']}")
     print("\nFiles")

@@ -18,6 +18,8 @@ class EngineInfo:
     """What an engine says about itself; ``reason`` tells why it is not available, and what to do.
 
     ``digest`` identifies the weights, ``license`` is a short sentence about them and their output.
+    Where the engine is available, ``reason`` may say what it runs on. ``flame_version`` ("2020",
+    "2023") goes with face space ``flame``: its codes mean nothing in another version.
     """
 
     name: str
@@ -27,6 +29,7 @@ class EngineInfo:
     devices: tuple[str, ...]
     digest: str
     license: str
+    flame_version: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,7 +25,7 @@ from lsf_backend.engine.warm import WarmStore
 from lsf_backend.errors import LsfError
 from lsf_backend.model.checkpoint_info import CheckpointInfo, read_info
 from lsf_backend.model.config import N_BETAS
-from lsf_backend.model.devices import choose_device, likely_devices
+from lsf_backend.model.devices import choose_device, likely_devices, likely_reason
 from lsf_backend.model.weight_folders import (
     EMOTION2VEC_FILES,
     HUBERT_FILES,
@@ -83,7 +83,7 @@ class LSFEngine:
             checkpoint = read_info(self.folders.checkpoint)
         except LsfError as error:
             return EngineInfo("lsf", False, str(error), "", devices, "", "")
-        reason = f"{checkpoint.model.name} model, on {devices[0]} unless told otherwise"
+        reason = f"the {checkpoint.model.name} model {likely_reason()}"
         return EngineInfo(
             "lsf",
             True,
@@ -92,6 +92,7 @@ class LSFEngine:
             devices,
             checkpoint.digest,
             checkpoint.licence,
+            checkpoint.flame_version or "",
         )
 
     def animate(self, job: AnimateJob) -> Iterator[MotionChunk]:

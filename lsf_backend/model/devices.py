@@ -31,6 +31,18 @@ def likely_devices() -> tuple[str, ...]:
     return (*found, "cpu")
 
 
+def likely_reason() -> str:
+    """Why the first of :func:`likely_devices` comes first, in a few words."""
+    best = likely_devices()[0]
+    if best == "cuda":
+        return "runs on the GPU"
+    if best == "mps":
+        return "runs on Apple's GPU"
+    if not _torch_has_cuda():
+        return "runs on the CPU, because this PyTorch was built without CUDA"
+    return "runs on the CPU, because no GPU driver answers"
+
+
 def choose_device(wanted: str) -> DeviceChoice:
     """The device for a request ("auto", "cuda", "mps" or "cpu"), as torch sees this machine."""
     import torch

@@ -75,9 +75,17 @@ class Pipeline:
         return self.encoders.precision
 
     def run(
-        self, read: Read, n_samples: int, request: Request, core: int = CORE_FRAMES
+        self,
+        read: Read,
+        n_samples: int,
+        request: Request,
+        core: int = CORE_FRAMES,
+        seeds: list[int] | None = None,
     ) -> Iterator[Piece]:
-        """Motion of a clip in order; ``read(start, count)`` gives its samples at 16 kHz."""
+        """Motion of a clip in order; ``read(start, count)`` gives its samples at 16 kHz.
+
+        With ``seeds`` a piece holds one draw for each, side by side: [n, S * 53].
+        """
         n_frames = frames_from_samples(n_samples)
         request.progress("listening", 0.0)
 
@@ -90,7 +98,8 @@ class Pipeline:
         with self._stopping(request.check):
             while seam.next_frame < n_frames:
                 try:
-                    yield from self._windows(read, clip, request, seam, n_frames, core)
+                    grid = windows(n_frames, seam.next_frame, core, CONTEXT_FRAMES)
+                    yield from self._windows(read, clip, request, seam, grid, seeds)
                 except Exception as error:
                     if not is_out_of_memory(error):
                         raise
@@ -114,6 +123,14 @@ class Pipeline:
             uniform=uniform,
         )
         return np.asarray(out.motion[0].float().cpu().numpy())
+
+    def sample_clip(
+        self, read: Read, n_samples: int, request: Request, seeds: list[int]
+    ) -> np.ndarray:
+        """Several draws of a whole clip that share the encoders' work: -> [S, T, 53] float32."""
+        pieces = self.run(read, n_samples, request, seeds=seeds)
+        motion = np.concatenate([piece.motion for piece in pieces])
+        return motion.reshape(len(motion), len(seeds), -1).transpose(1, 0, 2)
 
     @torch.inference_mode()
     def samples(
@@ -139,10 +156,11 @@ class Pipeline:
         clip: ClipStats,
         request: Request,
         seam: Seam,
-        n_frames: int,
-        core: int,
+        grid: Iterator[Window],
+        seeds: list[int] | None,
     ) -> Iterator[Piece]:
-        for window in windows(n_frames, seam.next_frame, core, CONTEXT_FRAMES):
+        n_frames = seam.n_frames
+        for window in grid:
             share = (window.keep_stop - window.keep_start) / n_frames
             begin = window.keep_start / n_frames
             request.progress("speech", begin)
@@ -151,7 +169,12 @@ class Pipeline:
             request.progress("emotion", begin + 0.45 * share)
             felt = self.encoders.emotion_features(audio, clip)
             request.progress("motion", begin + 0.9 * share)
-            motion = self.motion(Features(spoken, felt), window, request)
+            features = Features(spoken, felt)
+            if seeds is None:
+                motion = self.motion(features, window, request)
+            else:
+                many = self.samples(features, window, request, seeds)
+                motion = many.transpose(1, 0, 2).reshape(window.n_frames, -1)
             piece = Piece(*seam.join(window, motion))
             request.progress("motion", window.keep_stop / n_frames)
             yield piece

@@ -124,7 +124,7 @@ class Seam:
     """Joins the motion of windows in order, cross-fading where two of them know the same frames."""
 
     def __init__(self, n_frames: int, half_width: int = SEAM_FRAMES) -> None:
-        self._n_frames = n_frames
+        self.n_frames = n_frames
         self._half = half_width
         self._tail = np.zeros((0, 0), np.float32)
         self._next = 0
@@ -137,8 +137,8 @@ class Seam:
     def join(self, window: Window, motion: np.ndarray) -> tuple[int, np.ndarray]:
         """Motion of a window [stop - start, 53] -> (first frame, frames that are final)."""
         first = self._next
-        stop = self._n_frames if window.keep_stop >= self._n_frames else window.keep_stop
-        stop = stop if stop == self._n_frames else stop - self._half
+        stop = self.n_frames if window.keep_stop >= self.n_frames else window.keep_stop
+        stop = stop if stop == self.n_frames else stop - self._half
         final = motion[first - window.start : stop - window.start].copy()
         n = min(len(self._tail), len(final))
         if n:

@@ -87,6 +87,7 @@ def test_info_needs_no_torch_and_names_digest_and_devices(folders):
     info = LSFEngine(folders).info()
     assert info.available and info.face_space == "flame" and len(info.digest) == 64
     assert info.devices[-1] == "cpu" and info.license == "for tests"
+    assert info.flame_version == "2020" and "runs on" in info.reason
     code = (
         "import sys; from lsf_backend.engine.lsf import LSFEngine; i = LSFEngine().info();"
         "assert not i.available and i.reason, i; assert 'torch' not in sys.modules"

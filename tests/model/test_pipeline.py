@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import copy
 import dataclasses
 
 import numpy as np
@@ -12,6 +13,7 @@ from lsf_backend.model import config  # noqa: E402
 from lsf_backend.model.encoders import SpeechEncoders  # noqa: E402
 from lsf_backend.model.lsf import LSFModel  # noqa: E402
 from lsf_backend.model.pipeline import Pipeline, Request  # noqa: E402
+from lsf_backend.model.windows import measure_clip, window_audio, windows  # noqa: E402
 from tests.model.conftest import needs_funasr, shrink  # noqa: E402
 from tests.model.test_encoders import reader, small_emotion2vec, small_hubert, voice  # noqa: E402
 
@@ -57,8 +59,6 @@ def test_seeds_decide_samples_and_zero_temperature_needs_none(pipeline):
 
 
 def test_draws_belong_to_absolute_frames_however_windows_are_cut(pipeline):
-    from lsf_backend.model.windows import windows
-
     whole = next(windows(125, 0, 250))
     part = list(windows(125, 0, 50))[1]
     a, b = pipeline.uniforms(whole, 3)[0], pipeline.uniforms(part, 3)[0]
@@ -66,8 +66,6 @@ def test_draws_belong_to_absolute_frames_however_windows_are_cut(pipeline):
 
 
 def test_samples_share_one_pass_and_equal_single_runs(pipeline):
-    from lsf_backend.model.windows import measure_clip, window_audio, windows
-
     window = next(windows(125))
     audio = window_audio(reader(AUDIO), window)
     clip = measure_clip(reader(AUDIO), AUDIO.size)
@@ -76,6 +74,26 @@ def test_samples_share_one_pass_and_equal_single_runs(pipeline):
     for i, seed in enumerate((1, 2, 3)):
         one = pipeline.motion(features, window, Request(BETAS, seed=seed, temperature=1.0))
         assert np.abs(many[i] - one).max() < 1e-5
+
+
+def test_samples_of_a_clip_equal_its_single_runs(pipeline):
+    many = pipeline.sample_clip(reader(AUDIO), AUDIO.size, Request(BETAS, temperature=1.0), [4, 5])
+    assert many.shape == (2, 125, 53)
+    for i, seed in enumerate((4, 5)):
+        assert np.abs(many[i] - run(pipeline, AUDIO, seed=seed, temperature=1.0)).max() < 1e-5
+
+
+@pytest.mark.gpu
+def test_a_gpu_in_half_precision_agrees_with_the_cpu(pipeline):
+    encoders = SpeechEncoders(small_hubert(), small_emotion2vec(), "cuda", "half")
+    other = Pipeline(copy.deepcopy(pipeline.model), encoders)
+    window = next(windows(125))
+    clip = measure_clip(reader(AUDIO), AUDIO.size)
+    audio = window_audio(reader(AUDIO), window)
+    want, got = pipeline.features(audio, clip), other.features(audio, clip)
+    for a, b in zip(want, got, strict=True):
+        assert (a - b.cpu()).square().mean().sqrt() < 0.05 * a.std()
+    assert np.isfinite(other.motion(got, window, Request(BETAS))).all()
 
 
 def test_out_of_memory_goes_on_in_smaller_windows_and_says_so(pipeline, monkeypatch):
