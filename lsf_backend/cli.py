@@ -94,6 +94,11 @@ def _add_animate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", default="compact", help="compact (default) or lsf")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda ...")
     parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="the engine's own frames: no blinks, gaze, lip and silence guards",
+    )
+    parser.add_argument(
         "--csv-fps",
         type=float,
         default=60.0,

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from lsf_backend.cli_progress import FrameProgress
+from lsf_backend.engine.registry import create_engine
 from lsf_backend.errors import LsfError
 from lsf_backend.export import OWN_FORMATS, Take, write_take
 from lsf_backend.export.files import check_output
@@ -50,6 +51,7 @@ def animate(args: argparse.Namespace) -> int:
             seed=args.seed,
             temperature=args.temperature,
             output="motion",
+            finishing=_finishing(args.engine, args.raw),
         )
         take = make_take(request, betas, need_arkit=any(p.suffix.lower() == ".csv" for p in own))
         for path in own:
@@ -71,7 +73,8 @@ def demo(args: argparse.Namespace) -> int:
     names = [folder / "demo.npz", folder / "demo.csv"]
     for path in names:
         check_output(path, args.overwrite)
-    take = make_take(AnimateRequest(audio=str(SAMPLE), output="motion"), None)
+    request = AnimateRequest(audio=str(SAMPLE), output="motion", finishing=_finishing("compact"))
+    take = make_take(request, None)
     for path in names:
         write_take(path, take)
         print(path)
@@ -136,6 +139,11 @@ def run_blender_addon(arguments: list[str]) -> int:
     if code < 0:
         raise LsfError("internal", f"Blender ended with signal {-code}.", "Please report it.")
     return code
+
+
+def _finishing(engine: str, raw: bool = False) -> dict[str, float] | None:
+    """Layers by default where the face has them; None asks for the engine's own frames."""
+    return None if raw or create_engine(engine).info().face_space != "head" else {}
 
 
 def _checked_outputs(paths: list[Path], overwrite: bool, speech: Path) -> list[Path]:

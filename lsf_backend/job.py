@@ -19,8 +19,13 @@ from lsf_backend.engine.base import AnimateJob, Engine, EngineInfo, MotionChunk
 from lsf_backend.engine.registry import create_engine
 from lsf_backend.errors import LsfError
 from lsf_backend.face.arkit import ARKIT_NAMES, EXPRESSION_NAMES
-from lsf_backend.face.head_space import arkit_from_motion
-from lsf_backend.protocol import AnimateRequest
+from lsf_backend.face.face_model import FaceModel
+from lsf_backend.face.head_space import arkit_from_motion, motion_from_arkit
+from lsf_backend.finishing.finisher import Finished, Finisher
+from lsf_backend.finishing.lips import gap_per_weight_mm
+from lsf_backend.finishing.settings import FinishingSettings
+from lsf_backend.finishing.speech import SpeechTrack
+from lsf_backend.protocol import HEAD_FILE, AnimateRequest
 from lsf_backend.versions import dependency_versions, own_version
 
 log = logging.getLogger(__name__)
@@ -30,6 +35,7 @@ N_MOTION = 53
 LARGEST_BETA = 10.0
 HIGHEST_TEMPERATURE = 10.0
 _JAW_CHANNELS = ("jaw_x_rad", "jaw_y_rad", "jaw_z_rad")
+_STILL_HEAD = {"head": 0.0, "breathing": 0.0}
 
 
 class Job:
@@ -63,8 +69,9 @@ class Job:
         self.n_frames = self._audio.n_frames
         self._progress = progress
         self._cancelled = cancelled
-        self._frames_done = 0
+        self._frames_made = self._frames_done = 0
         self._warnings: list[str] = []
+        self._finisher = self._make_finisher()
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -81,6 +88,36 @@ class Job:
 
     def chunks(self) -> Iterator[MotionChunk]:
         """Chunks of motion in order and without gaps; stops early, and quietly, when cancelled."""
+        for chunk in self._finished_chunks() if self._finisher else self._engine_chunks():
+            self._frames_done += len(chunk.motion)
+            yield chunk
+
+    def _finished_chunks(self) -> Iterator[MotionChunk]:
+        """The engine's chunks, finished; what was made before a cancel is finished as well."""
+        assert self._finisher is not None
+        for chunk in self._engine_chunks():
+            yield from _as_chunks(self._finisher.push(arkit_from_motion(chunk.motion)))
+        yield from _as_chunks(self._finisher.flush())
+        self._warnings += self._finisher.report.sentences()
+
+    def _make_finisher(self) -> Finisher | None:
+        """Layers after the engine; the head's own motion needs a neck, which shapes do not have."""
+        if self.request.finishing is None:
+            return None
+        settings = FinishingSettings.from_dict({**_STILL_HEAD, **self.request.finishing})
+        if self.info.face_space != "head":
+            raise LsfError(
+                "request_invalid",
+                f"Finishing is made for the 'head' face space, and the engine "
+                f"{self.request.engine!r} moves a {self.info.face_space!r} face.",
+                "Leave it out for this engine.",
+            )
+        # A reader of its own: the layers look further ahead than the engine.
+        sound = open_audio(self.request.audio, self.request.start_s, self.request.end_s)
+        gaps = gap_per_weight_mm(FaceModel.load(HEAD_FILE))
+        return Finisher(settings, self.request.seed, SpeechTrack.from_audio(sound), gaps)
+
+    def _engine_chunks(self) -> Iterator[MotionChunk]:
         job = AnimateJob(
             self._audio,
             self._betas,
@@ -102,14 +139,14 @@ class Job:
             log.exception("engine %s failed", self.request.engine)
             raise LsfError(
                 "internal",
-                f"The engine {self.request.engine!r} failed at frame {self._frames_done} of "
+                f"The engine {self.request.engine!r} failed at frame {self._frames_made} of "
                 f"{self.n_frames} ({type(error).__name__}: {error}).",
                 "The log has the details; please report it.",
             ) from error
         if not self._cancelled():
             self._audio.finish()
-            if self._frames_done != self.n_frames:
-                raise self._broken(f"stopped after {self._frames_done} of {self.n_frames} frames")
+            if self._frames_made != self.n_frames:
+                raise self._broken(f"stopped after {self._frames_made} of {self.n_frames} frames")
 
     def summary(self) -> dict[str, Any]:
         """Fields of the ``done`` event: frames, cancelled, seconds, warnings, metadata."""
@@ -128,30 +165,37 @@ class Job:
             "engine": self.request.engine,
             "model_digest": self.info.digest,
             "model_license": self.info.license,
+            "flame_version": self.info.flame_version,
             "versions": {"lsf-animation": own_version(), **dependency_versions()},
             "audio": self._audio.path.name,
             "start_s": self.request.start_s,
             "duration_s": self._audio.duration_s,
             "identity": self._betas is not None,
+            "finishing": self._finisher.settings.to_dict() if self._finisher else None,
         }
 
     def _checked(self, chunk: MotionChunk) -> MotionChunk:
         motion = np.ascontiguousarray(chunk.motion, dtype=np.float32)
         if motion.ndim != 2 or motion.shape[1] != N_MOTION:
             raise self._broken(f"gave frames of shape {motion.shape} instead of [n, {N_MOTION}]")
-        if chunk.first_frame != self._frames_done:
-            raise self._broken(f"gave frame {chunk.first_frame} after {self._frames_done} frames")
-        if self._frames_done + len(motion) > self.n_frames:
+        if chunk.first_frame != self._frames_made:
+            raise self._broken(f"gave frame {chunk.first_frame} after {self._frames_made} frames")
+        if self._frames_made + len(motion) > self.n_frames:
             raise self._broken(f"gave more than the {self.n_frames} frames of the sound")
         if not np.isfinite(motion).all():
-            raise self._broken(f"gave numbers that are not finite after frame {self._frames_done}")
-        self._frames_done += len(motion)
+            raise self._broken(f"gave numbers that are not finite after frame {self._frames_made}")
+        self._frames_made += len(motion)
         return dataclasses.replace(chunk, motion=motion)
 
     def _broken(self, what: str) -> LsfError:
         return LsfError(
             "internal", f"The engine {self.request.engine!r} {what}.", "Please report it."
         )
+
+
+def _as_chunks(part: Finished | None) -> Iterator[MotionChunk]:
+    if part is not None:
+        yield MotionChunk(part.first_frame, motion_from_arkit(part.weights))
 
 
 def check_request(request: AnimateRequest) -> AnimateRequest:
@@ -167,6 +211,8 @@ def check_request(request: AnimateRequest) -> AnimateRequest:
         value = getattr(request, name)
         if not (name == "end_s" and value is None) and type(value) not in (int, float):
             raise _wrong(name, value, "a number")
+    if not isinstance(request.finishing, dict | None):
+        raise _wrong("finishing", request.finishing, "null, or strengths of layers by name")
     if not 0 <= request.temperature <= HIGHEST_TEMPERATURE:  # false for NaN, too
         raise _wrong("temperature", request.temperature, f"from 0 to {HIGHEST_TEMPERATURE:g}")
     return request

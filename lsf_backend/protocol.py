@@ -115,7 +115,9 @@ class AnimateRequest:
 
     ``output`` is ``motion`` ([n, 53]: 50 expression, 3 jaw radians) or ``arkit`` ([n, 52] weights);
     ``frames`` events carry ``first_frame`` and ``shape``; the first one carries ``channels`` (names).
-    ``temperature`` 0 is deterministic, 1 the calibrated amount of variation.
+    ``temperature`` 0 is deterministic, 1 the calibrated amount of variation. ``finishing`` holds
+    strengths of the layers after the engine (``lsf_backend.finishing``: smoothing, closure,
+    silence, blinks, gaze); None gives the engine's own frames.
     """
 
     audio: str
@@ -126,6 +128,7 @@ class AnimateRequest:
     seed: int = 0
     temperature: float = 0.0
     output: str = "arkit"
+    finishing: dict[str, float] | None = None
 
     def header(self) -> dict[str, Any]:
         """Header fields of the request, to be sent with ``verb`` and ``id``."""

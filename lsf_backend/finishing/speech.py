@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d, minimum_filter1d
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..audio import AudioReader
 from ..timing import SAMPLES_PER_FRAME
@@ -64,11 +64,10 @@ class SpeechTrack:
         """Whether there is speech: [count] bool."""
         context = SPEECH_CONTEXT_FRAMES
         levels = self.level_db(first - context, count + 2 * context)
-        peak = maximum_filter1d(levels, 2 * _PEAK_FRAMES + 1, mode="nearest")
+        peak = _largest(levels, _PEAK_FRAMES)
         speech = levels > np.maximum(peak - BELOW_PEAK_DB, QUIETEST_SPEECH_DB)
-        size = 2 * _BRIDGE_FRAMES + 1
-        bridged = minimum_filter1d(maximum_filter1d(speech.astype(np.uint8), size), size)
-        return bridged[context : context + count].astype(bool)
+        bridged = ~_largest(~_largest(speech, _BRIDGE_FRAMES), _BRIDGE_FRAMES)
+        return bridged[context : context + count]
 
     def _measure(self, end: int) -> None:
         while len(self._levels) < end:
@@ -94,3 +93,9 @@ def starts_and_ends(active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     before = np.concatenate([active[:1], active[:-1]])
     return active & ~before, ~active & before
+
+
+def _largest(values: np.ndarray, reach: int) -> np.ndarray:
+    """Largest value within ``reach`` frames on each side: [n] -> [n]; the ends repeat."""
+    wide = np.pad(values, reach, mode="edge")
+    return np.asarray(sliding_window_view(wide, 2 * reach + 1).max(axis=-1))
