@@ -23,7 +23,7 @@ _DIP_FRAMES = 5
 DIP_MM = 1.0
 # Share of the jaw's opening that a closure may take away; the lips (mouthClose) do the rest.
 _JAW_GIVES = 0.35
-_RAMP_FRAMES = 4
+_RAMP_FRAMES = 3
 SILENCE_CONTEXT_FRAMES = 2 * _RAMP_FRAMES
 
 _JAW = ARKIT_NAMES.index("jawOpen")
@@ -84,7 +84,7 @@ def closure_pull(
 
 
 def silence_pull(first: int, count: int, speech: SpeechTrack) -> np.ndarray:
-    """Where there is no speech: [count] 0..1, rising within the silence over 0.3 s."""
+    """Where there is no speech: [count] 0..1, rising within the silence over 0.24 s."""
     margin = SILENCE_CONTEXT_FRAMES
     silent = ~speech.active(first - margin, count + 2 * margin)
     core = silent.copy()  # leaves the frames next to speech, where the mouth is on its way
