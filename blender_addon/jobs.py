@@ -84,7 +84,8 @@ def run(job: Job, on_progress: Progress | None = None) -> Result:
             stage.set_up(scene, head, job.size)
         for path in job.outputs:
             tell(f"writing {path.name}", 0.0)
-            written += _write(path, scene, take, job)
+            for file in _write(path, scene, take, job, tell):
+                written += [file] if file not in written else []
         return Result(0 if take.ok else 2, tuple(take.report), tuple(written), take.action_name)
     except (TakeError, OutputError) as error:
         told = take.report if take is not None else []
@@ -126,13 +127,21 @@ def _choose_head(scene: bpy.types.Scene, name: str) -> None:
         scene.lsf.head = fitting[0]
 
 
-def _write(path: Path, scene: bpy.types.Scene, take: Take, job: Job) -> list[str]:
+def _write(path: Path, scene: bpy.types.Scene, take: Take, job: Job, tell: Progress) -> list[str]:
     suffix = path.suffix.lower()
     objects = [obj for obj in (target.object() for target in take.targets) if obj is not None]
     if suffix == ".blend":
         _save_blend(path)
     elif suffix == ".mp4":
-        render_video(scene, objects[0], path, job.render_engine, job.size)
+        stage_name = f"rendering {path.name}"
+        render_video(
+            scene,
+            objects[0],
+            path,
+            job.render_engine,
+            job.size,
+            lambda fraction: tell(stage_name, fraction),
+        )
     elif suffix == ".png":
         contact_sheet(scene, objects[0], path, Path(job.settings.audio).stem)
     else:

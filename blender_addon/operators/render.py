@@ -47,11 +47,16 @@ class LSFRenderVideo(bpy.types.Operator):
         if not plan.targets:
             self.report({"ERROR"}, "There is no head to render. Animate one first.")
             return {"CANCELLED"}
+        manager, head = context.window_manager, plan.targets[0].object()
+        manager.progress_begin(0.0, 1.0)
         try:
-            render_video(context.scene, plan.targets[0].object(), path, self.engine)
+            tell = manager.progress_update
+            render_video(context.scene, head, path, self.engine, tell=tell)
         except OutputError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        finally:
+            manager.progress_end()
         self.report({"INFO"}, f"Written: {path.name}")
         return {"FINISHED"}
 

@@ -12,7 +12,7 @@ from mathutils import Vector
 
 LENS_MM = 85.0  # a portrait lens: no big noses
 SENSOR_MM = 36.0
-MARGIN = 1.25
+MARGIN = 1.12
 SPECK = 0.1  # of the picture's height
 BACKGROUND = (0.06, 0.07, 0.085)
 FACE_GROUPS = ("upper_face", "jaw")  # the bundled head's; without them the whole mesh is shown

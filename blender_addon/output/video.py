@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +79,29 @@ def _prepared(
         scene.frame_set(here, subframe=between)
 
 
+@contextlib.contextmanager
+def _told(scene: bpy.types.Scene, tell: Callable[[float], None] | None) -> Iterator[None]:
+    """Call ``tell`` with the done fraction after every rendered frame."""
+    count = scene.frame_end - scene.frame_start + 1
+
+    def on_frame(rendered: bpy.types.Scene, *_: object) -> None:
+        if tell is not None:
+            tell((rendered.frame_current - rendered.frame_start + 1) / count)
+
+    bpy.app.handlers.render_post.append(on_frame)
+    try:
+        yield
+    finally:
+        bpy.app.handlers.render_post.remove(on_frame)
+
+
 def render_video(
     scene: bpy.types.Scene,
     head: bpy.types.Object,
     path: Path,
     engine: str = "workbench",
     size: int = SIZE,
+    tell: Callable[[float], None] | None = None,
 ) -> None:
     """Render the scene's range to an .mp4 (H.264, AAC); ``engine``: workbench, cycles or scene."""
     if path.suffix.lower() != ".mp4":
@@ -106,7 +123,8 @@ def render_video(
             audio_codec="AAC" if sound.available() else "NONE",
             audio_bitrate=160,
         )
-        _render(scene, animation=True)
+        with _told(scene, tell):
+            _render(scene, animation=True)
 
 
 def render_still(

@@ -152,3 +152,15 @@ def test_a_list_that_is_none_is_said(tmp_path, capsys) -> None:
     (tmp_path / "bad.csv").write_text("audio,seed\nx.wav,1\n")
     assert run("batch", tmp_path / "bad.csv", "--out", tmp_path / "o") == 2
     assert "no column 'sound'" in capsys.readouterr().err
+
+
+def test_a_video_tells_how_far_it_is_and_lends_a_camera(scene, face, tmp_path) -> None:
+    from blender_addon.output.video import render_video
+
+    bpy.ops.object.camera_add(location=(50.0, 0.0, 0.0))
+    scene.camera = own = bpy.context.object
+    scene.frame_start, scene.frame_end = 5, 6
+    told: list[float] = []
+    render_video(scene, face, tmp_path / "x.mp4", size=64, tell=told.append)
+    assert told == [0.5, 1.0]
+    assert scene.camera == own and len(bpy.data.cameras) == 1
