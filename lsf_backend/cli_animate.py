@@ -106,6 +106,8 @@ def make_take(request: AnimateRequest, betas: np.ndarray | None, need_arkit: boo
     summary = job.summary()
     for sentence in summary["warnings"]:
         print(f"lsf: warning: {sentence}", file=sys.stderr)
+    for sentence in summary["notes"]:
+        print(sentence)
     return Take(np.concatenate(parts), job.info.face_space, summary["metadata"])
 
 

@@ -98,7 +98,6 @@ class Job:
         for chunk in self._engine_chunks():
             yield from _as_chunks(self._finisher.push(arkit_from_motion(chunk.motion)))
         yield from _as_chunks(self._finisher.flush())
-        self._warnings += self._finisher.report.sentences()
 
     def _make_finisher(self) -> Finisher | None:
         """Layers after the engine; the head's own motion needs a neck, which shapes do not have."""
@@ -149,11 +148,12 @@ class Job:
                 raise self._broken(f"stopped after {self._frames_made} of {self.n_frames} frames")
 
     def summary(self) -> dict[str, Any]:
-        """Fields of the ``done`` event: frames, cancelled, seconds, warnings, metadata."""
+        """Fields of the ``done`` event: frames, cancelled, warnings and notes, metadata."""
         return {
             "frames": self._frames_done,
             "cancelled": self._frames_done < self.n_frames,
             "warnings": [*self._audio.warnings(), *self._warnings],
+            "notes": self._finisher.report.sentences() if self._finisher else [],
             "metadata": self.metadata(),
         }
 

@@ -5,7 +5,7 @@ One message is two little-endian uint32 lengths, a UTF-8 JSON header of the firs
 payload of the second (little-endian float32 where there is one). No pickle, no socket. The backend
 owns its stdout for messages alone; its stderr is the log. Unknown header fields are ignored.
 
-Requests carry ``verb`` and ``id``; every event that answers one carries ``event`` and the same ``id``:
+Requests carry ``verb`` and ``id``; every event that answers one carries ``event`` and that ``id``:
 
 =========== ===================================================== ================================
 verb        fields                                                answered by
@@ -114,7 +114,7 @@ class AnimateRequest:
     """What ``animate`` asks for; the message's payload, if any, is ``betas`` [300].
 
     ``output`` is ``motion`` ([n, 53]: 50 expression, 3 jaw radians) or ``arkit`` ([n, 52] weights);
-    ``frames`` events carry ``first_frame`` and ``shape``; the first one carries ``channels`` (names).
+    ``frames`` events carry ``first_frame`` and ``shape``; the first also has ``channels`` (names).
     ``temperature`` 0 is deterministic, 1 the calibrated amount of variation. ``finishing`` holds
     strengths of the layers after the engine (``lsf_backend.finishing``: smoothing, closure,
     silence, blinks, gaze); None gives the engine's own frames.

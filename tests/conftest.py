@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shared by all tests: no test may reach the network, and Blender writes into a temporary folder."""
+"""For all tests: nobody reaches the network, and Blender writes into a temporary folder."""
 
 import os
 import tempfile

@@ -80,7 +80,7 @@ def test_range_and_identity_reach_the_engine(speech: Path, tmp_path: Path) -> No
     np.savez(tmp_path / "betas.npz", betas=np.array([0.25, 1.0]))
     for number, betas in enumerate(("betas.npy", "betas.npz")):
         out = tmp_path / f"{number}.npz"
-        arguments = ("--start", 1, "--end", 3.5, "--identity", tmp_path / betas)
+        arguments = ("--raw", "--start", 1, "--end", 3.5, "--identity", tmp_path / betas)
         assert animate(speech, "--out", out, *arguments) == 0
         motion = np.load(out, allow_pickle=False)["expression"]
         assert motion.shape == (62, 50) and (motion[:, 11] == 0.25).all()

@@ -63,7 +63,7 @@ def test_the_real_server_says_hello_within_two_seconds() -> None:
     engines = {engine["name"]: engine for engine in hello.header["engines"]}
     assert {"compact", "lsf"} <= set(engines)
     for engine in engines.values():
-        assert set(engine) == {
+        assert set(engine) >= {
             *("name", "available", "reason", "face_space", "devices", "digest", "license")
         }
         assert engine["available"] or len(engine["reason"]) > 10
