@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     released.add_argument("--key-map", type=Path, help="JSON, their name -> ours, goes first")
     released.set_defaults(run=_released)
 
-    lightning = commands.add_parser("convert", help="a Lightning checkpoint of this repository")
+    lightning = commands.add_parser("convert", help="a checkpoint of this repository's training")
     lightning.add_argument("source", type=Path)
     lightning.add_argument("folder", type=Path)
     lightning.add_argument("--config", required=True, help="a preset's name or a JSON file")

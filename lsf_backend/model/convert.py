@@ -96,14 +96,17 @@ def convert_released(
 def convert_lightning(
     source: Path, folder: Path, info: CheckpointInfo, prefix: str = "model."
 ) -> CheckpointInfo:
-    """Convert a Lightning checkpoint of this repository: weights under ``prefix`` alone.
+    """Convert a checkpoint of this repository's training: weights under ``prefix``, or bare.
 
-    Fine-tuned speech weights under ``hubert.`` go along; optimiser state and settings do not.
+    Lightning puts ``prefix`` before the names, the plain training loop nothing. Fine-tuned speech
+    weights under ``hubert.`` go along; optimiser state and settings do not.
     """
     tensors = _read_any(source)
+    hubert = without_prefix(tensors, "hubert.")
+    bare = {key: value for key, value in tensors.items() if not key.startswith("hubert.")}
     model = LSFModel(info.model)
-    load_exactly(model, without_prefix(tensors, prefix), source.name)
-    return save_checkpoint(folder, model, info, without_prefix(tensors, "hubert."))
+    load_exactly(model, without_prefix(tensors, prefix) or bare, source.name)
+    return save_checkpoint(folder, model, info, hubert)
 
 
 def extract_file(source: Path, target: Path) -> int:

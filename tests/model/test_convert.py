@@ -142,6 +142,26 @@ def test_foreign_objects_in_a_checkpoint_are_read_past_and_never_run(tmp_path):
     assert torch.equal(read_tensors(tmp_path / "out.safetensors")["b"], weights["b"])
 
 
+def test_a_file_that_lies_about_its_sizes_reads_nothing_outside(tmp_path):
+    """The pickle says 1000 x 1000, the storage holds 4 numbers."""
+    import zipfile
+
+    torch.save({"state_dict": {"w": torch.arange(4.0)}}, tmp_path / "a.ckpt")
+    with (
+        zipfile.ZipFile(tmp_path / "a.ckpt") as source,
+        zipfile.ZipFile(tmp_path / "b.ckpt", "w") as target,
+    ):
+        for name in source.namelist():
+            data = source.read(name)
+            if name.endswith("data.pkl"):
+                size, stride = b"K\x04\x85", b"K\x01\x85"
+                assert size in data and stride in data
+                data = data.replace(size, b"M\xe8\x03\x85", 1)
+            target.writestr(name, data)
+    with pytest.raises(LsfError, match="b.ckpt"):
+        extract_tensors(tmp_path / "b.ckpt")
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not really", b"\x80\x02}q\x00."])
 def test_damaged_files_give_a_sentence(tmp_path, content):
     for name in ("x.ckpt", "x.safetensors"):
@@ -199,6 +219,11 @@ def test_lightning_checkpoint_of_ours_converts_weights_only(tmp_path):
     convert.convert_lightning(tmp_path / "l", tmp_path / "c", info)
     loaded = load_checkpoint(tmp_path / "c").model
     assert torch.equal(loaded.sie.style.weight, model.sie.style.weight)
+    torch.save({"model": model.state_dict(), "step": 3}, tmp_path / "last.pt")
+    convert.convert_lightning(tmp_path / "last.pt", tmp_path / "d", info)
+    assert torch.equal(
+        load_checkpoint(tmp_path / "d").model.sie.style.weight, model.sie.style.weight
+    )
     del state["model.sie.style.weight"]
     torch.save({"state_dict": state}, tmp_path / "l2")
     with pytest.raises(LsfError, match=r"missing: sie\.style\.weight"):
