@@ -23,7 +23,7 @@ Phones = list[tuple[str, float, float]]
 
 
 def prompts(language: str, least_words: int = 4) -> list[tuple[Path, str]]:
-    """Recorded prompts (G.722) of Debian's asterisk-core-sounds with their texts, sorted."""
+    """Recorded prompts (G.722) of Debian's asterisk-core-sounds with their texts, shuffled."""
     found = []
     with gzip.open(_TEXTS.format(language), "rt", encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -32,7 +32,9 @@ def prompts(language: str, least_words: int = 4) -> list[tuple[Path, str]]:
             spoken = re.sub(r"\[.*?\]|\(.*?\)", " ", text).strip()
             if not key.startswith(";") and path.exists() and len(spoken.split()) >= least_words:
                 found.append((path, spoken))
-    return sorted(found)
+    # Sorted names would put the same few words side by side.
+    found.sort()
+    return [found[n] for n in np.random.default_rng(0).permutation(len(found))]
 
 
 def read_g722(path: Path) -> np.ndarray:

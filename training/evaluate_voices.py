@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from lsf_backend.engine.base import AnimateJob
 from lsf_backend.engine.compact import CompactEngine
+from lsf_backend.engine.features import raw_prosody
 from lsf_backend.face.arkit import ARKIT_NAMES
 from lsf_backend.face.face_model import FaceModel
 from lsf_backend.face.head_space import arkit_from_motion
@@ -26,6 +28,7 @@ from training.align import Phones, align, prompts, read_g722
 from training.corpus.make import merged
 from training.corpus.phones import gestures_of
 from training.corpus.teacher import Teacher
+from training.voice_sheets import contact_sheet
 
 log = logging.getLogger(__name__)
 CLOSED_MM = 1.0
@@ -82,9 +85,14 @@ class Counts(dict[str, list[float]]):
 
 
 def measure_clip(
-    face: FaceModel, motion: np.ndarray, wanted: np.ndarray, phones: Phones, counts: Counts
+    face: FaceModel,
+    motion: np.ndarray,
+    wanted: np.ndarray,
+    phones: Phones,
+    quiet: list[tuple[int, int]],
+    counts: Counts,
 ) -> None:
-    """Add one clip: motion and the teacher's [T, 53], aligned phones."""
+    """Add one clip: motion and the teacher's [T, 53], aligned phones, frames of the pauses."""
     arkit = arkit_from_motion(motion)
     gap, aim = lip_gap_mm(face, arkit), lip_gap_mm(face, arkit_from_motion(wanted))
     width = mouth_width_mm(face, arkit)
@@ -102,10 +110,6 @@ def measure_clip(
     for name, start, stop in phones:
         if name == "SIL":
             lips_allowed |= frames(start, stop, 0.08)
-            if stop - start > 0.25:
-                rows = (times > start + 0.1) & (times < stop - 0.06)
-                for value in gap[rows]:
-                    counts.note("silence closed", value < CLOSED_MM)
             continue
         speech |= frames(start, stop)
         if name in ("P", "B", "M"):
@@ -123,12 +127,28 @@ def measure_clip(
     for first, last in runs(gap < CLOSED_MM):
         if speech[first:last].any() and first > 0 and last < len(gap):
             counts.note("p/b/m closure precision", lips_allowed[first:last].any())
+    for first, last in quiet:
+        for value in gap[first:last]:
+            counts.note("silence closed", value < CLOSED_MM)
     counts.note("lag, frames", lag_frames(gap, aim))
     counts.note("gap correlation with teacher", np.corrcoef(gap, aim)[0, 1])
     counts.note("jitter over 8 Hz, mm", fast_part(gap))
     counts.note("jitter over 8 Hz, mm, teacher", fast_part(aim))
     counts.note("mean gap in speech, mm", gap[speech].mean())
     counts.note("mean gap in speech, mm, teacher", aim[speech].mean())
+
+
+def pauses(audio: np.ndarray) -> list[tuple[int, int]]:
+    """Frames (first, after last) inside pauses over 0.25 s, by level: the aligner's are too rough.
+
+    A pause is 30 dB under the speech; its first 0.1 s and last 0.06 s are left out.
+    """
+    level = raw_prosody(audio)[:, 2]
+    found = []
+    for first, last in runs(level < np.percentile(level, 95) - 30.0):
+        if last - first > 12:
+            found.append((-(-(first + 5) // 2), (last - 3) // 2 + 1))
+    return [(a, b) for a, b in found if b > a]
 
 
 def runs(flags: np.ndarray) -> list[tuple[int, int]]:
@@ -173,26 +193,48 @@ def aligned_prompts(out: Path, most: int) -> list[tuple[Path, Phones]]:
     return result
 
 
-def evaluate(out: Path, most: int, folder: Path | None) -> dict[str, Any]:
+def evaluate(out: Path, most: int, folder: Path | None, temperature: float) -> dict[str, Any]:
     """Measure ``most`` English prompts; writes ``voices.json`` and the plots."""
     out.mkdir(parents=True, exist_ok=True)
     face, teacher, counts = FaceModel.load(), Teacher.load(), Counts()
-    seconds = 0.0
+    seconds, busy_s = 0.0, 0.0
     for number, (path, phones) in enumerate(aligned_prompts(out, most)):
         audio = read_g722(path)
         seconds += audio.size / 16_000
-        motion = animate(audio, folder=folder)
+        begun = time.monotonic()
+        motion = animate(audio, temperature, folder=folder)
+        busy_s += time.monotonic() - begun
         gestures = gestures_from_phones(phones, audio.size / 16_000)
         wanted = teacher.motion(audio, gestures, np.zeros(300, np.float32), seed=0)
-        measure_clip(face, motion, wanted, phones, counts)
+        measure_clip(face, motion, wanted, phones, pauses(audio), counts)
         if number < 3:
             plot(audio, motion, wanted, phones, face, out / f"en_{path.stem}.png")
+        if number == 0:
+            sheet(motion, phones, out / f"en_{path.stem}_faces.png")
     for path, _ in [p for p in prompts("it") if p[0].stem.startswith(("agent-new", "auth-inc"))]:
         audio = read_g722(path)
-        plot(audio, animate(audio, folder=folder), None, [], face, out / f"it_{path.stem}.png")
-    summary = {"clips": most, "seconds": round(seconds, 1), "measures": counts.summary()}
-    (out / "voices.json").write_text(json.dumps(summary, indent=1) + "\n")
+        motion = animate(audio, temperature, folder=folder)
+        plot(audio, motion, None, [], face, out / f"it_{path.stem}.png")
+    summary = {
+        "clips": most,
+        "seconds": round(seconds, 1),
+        "temperature": temperature,
+        "real_time_factor": round(busy_s / seconds, 4),
+        "measures": counts.summary(),
+    }
+    name = "voices.json" if temperature == 0.0 else f"voices_temperature_{temperature:g}.json"
+    (out / name).write_text(json.dumps(summary, indent=1) + "\n")
     return summary
+
+
+def sheet(motion: np.ndarray, phones: Phones, path: Path) -> None:
+    """Draw the mouth in the middle of the first sounds of a clip."""
+    shown = [p for p in phones if p[0] != "SIL"][:40]
+    frames = [min(len(motion) - 1, round(12.5 * (start + stop))) for _, start, stop in shown]
+    titles = [
+        f"{name} {frame / 25:.2f} s" for (name, _, _), frame in zip(shown, frames, strict=True)
+    ]
+    contact_sheet(motion[frames], titles, path, columns=10, mouth_only=True)
 
 
 def plot(
@@ -242,10 +284,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate_voices", description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--model", type=Path, help="folder of an exported model")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    log.info("%s", json.dumps(evaluate(options.out, options.clips, options.model), indent=1))
+    summary = evaluate(options.out, options.clips, options.model, options.temperature)
+    log.info("%s", json.dumps(summary, indent=1))
 
 
 if __name__ == "__main__":

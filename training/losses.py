@@ -41,8 +41,9 @@ class LipLoss(nn.Module):
 
     per_motion_mm: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, shut_weight: float = 3.0) -> None:
         super().__init__()
+        self.shut_weight = shut_weight
         tables = lip_tables()
         rows = []
         for per_weight in (tables.gap_per_weight_mm, tables.width_per_weight_mm):
@@ -63,7 +64,7 @@ class LipLoss(nn.Module):
     def forward(self, motion: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """Mean weighted error in mm, of position and of movement between frames."""
         lips, wanted = self.lips_mm(motion), self.lips_mm(target)
-        near_shut = 1.0 + 3.0 * torch.exp(-wanted[..., :1].clamp_min(0.0) / 1.0)
+        near_shut = 1.0 + self.shut_weight * torch.exp(-wanted[..., :1].clamp_min(0.0) / 1.0)
         error = (lips - wanted).abs()
         place = masked_mean(error[..., :1] * near_shut, mask)
         place = place + 0.5 * masked_mean(error[..., 1:2], mask) + masked_mean(error[..., 2:], mask)

@@ -15,25 +15,38 @@ from training.loop import LoopConfig
 
 @dataclasses.dataclass(frozen=True)
 class StageConfig:
-    """``cache`` to train on, ``out`` to write to, ``first_stage`` (stage 2: stage 1's folder)."""
+    """``cache`` to train on, ``out`` to write to, ``first_stage`` (stage 2: stage 1's folder).
+
+    Stage 2 also: ``start_from`` (an earlier run), ``feature_noise`` (share of each feature's
+    spread) and ``shut_weight`` (how much more the lip gap counts where the lips are shut).
+    """
 
     cache: Path
     out: Path
     model: ModelConfig
     loop: LoopConfig
     first_stage: Path | None = None
+    start_from: Path | None = None
+    feature_noise: float = 0.0
+    shut_weight: float = 3.0
 
     @classmethod
     def load(cls, path: Path) -> StageConfig:
         """Read a file such as those in ``training/configs``; paths may use ``~``."""
         values: dict[str, Any] = json.loads(path.read_text())
-        first = values.get("first_stage")
+
+        def folder(name: str) -> Path | None:
+            return Path(values[name]).expanduser() if name in values else None
+
         return cls(
             cache=Path(values["cache"]).expanduser(),
             out=Path(values["out"]).expanduser(),
             model=model_config(values.get("preset", "compact"), values.get("vq", {})),
             loop=LoopConfig(**values["loop"]),
-            first_stage=None if first is None else Path(first).expanduser(),
+            first_stage=folder("first_stage"),
+            start_from=folder("start_from"),
+            feature_noise=float(values.get("feature_noise", 0.0)),
+            shut_weight=float(values.get("shut_weight", 3.0)),
         )
 
 

@@ -3,7 +3,7 @@
 
 Section 3. Loss: L1(zq, zq*) + 0.15 L1(expression) + 0.1 L1(jaw); decoder and codebook are frozen
 and stay in eval mode. Not from the paper: the latent is pulled to the target's tokens directly (a
-straight-through gradient alone learns slowly), the lip loss, a larger weight on motion.
+straight-through gradient alone learns slowly), the lip loss, a larger weight on motion, noise.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def train(config: StageConfig) -> int:
     cache = Cache.open(config.cache)
     config.out.mkdir(parents=True, exist_ok=True)
     config.model.save(config.out / "model.json")
-    model, lips = LSFModel(config.model), LipLoss()
+    model, lips = LSFModel(config.model), LipLoss(config.shut_weight)
+    if config.start_from is not None:
+        loop.load_model(config.start_from / "last.pt", model)
     load_stage1(model, config.first_stage)
     train_set, check_set = cache.split("train"), cache.split("validation")
 
@@ -48,7 +50,8 @@ def train(config: StageConfig) -> int:
         return draw(cache, numbers, step, seed, config.loop.batch_size, config.loop.length)
 
     def losses(step: int) -> dict[str, Tensor]:
-        return _losses(model, lips, batch_of(train_set, step, config.loop.seed))
+        batch = batch_of(train_set, step, config.loop.seed)
+        return _losses(model, lips, with_noise(batch, config.feature_noise, step))
 
     def validate() -> dict[str, float]:
         sums: dict[str, float] = {}
@@ -61,6 +64,24 @@ def train(config: StageConfig) -> int:
         return sums
 
     return loop.run(model, losses, validate, config.loop, config.out)
+
+
+def with_noise(batch: Batch, share: float, step: int) -> Batch:
+    """Blur the features by ``share`` of their spread and silence some channels; 0: as they are."""
+    if share == 0.0:
+        return batch
+    generator = torch.Generator().manual_seed(step)
+
+    def blurred(features: Tensor) -> Tensor:
+        noise = torch.randn(features.shape, generator=generator)
+        channels = features.shape[0], 1, features.shape[2]
+        kept = torch.rand(channels, generator=generator) >= 0.5 * share
+        return (features + share * features.std(dim=(0, 1)) * noise) * kept
+
+    return batch._replace(
+        motion_features=blurred(batch.motion_features),
+        emotion_features=blurred(batch.emotion_features),
+    )
 
 
 def _losses(model: LSFModel, lips: LipLoss, batch: Batch) -> dict[str, Tensor]:
