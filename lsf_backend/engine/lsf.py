@@ -169,15 +169,24 @@ class LSFEngine:
     def _load(self, device: str) -> Pipeline:
         from lsf_backend.model.checkpoint import load_checkpoint
         from lsf_backend.model.encoders import SpeechEncoders
-        from lsf_backend.model.pipeline import Pipeline
+        from lsf_backend.model.pipeline import Pipeline, is_out_of_memory
 
         choice = choose_device(device)
         log.info("%s", choice.reason)
         checkpoint = load_checkpoint(self.folders.checkpoint)
-        encoders = SpeechEncoders.load(
-            self.folders, choice.name, _precision(choice.name), checkpoint.hubert
-        )
-        return Pipeline(checkpoint.model, encoders)
+        try:
+            encoders = SpeechEncoders.load(
+                self.folders, choice.name, _precision(choice.name), checkpoint.hubert
+            )
+            return Pipeline(checkpoint.model, encoders)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise LsfError(
+                "engine_unavailable",
+                f"The device {choice.name!r} has too little memory to load the model.",
+                "Close other programs that use it, or choose the device 'cpu'.",
+            ) from error
 
     def _key(self, device: str) -> tuple[Any, ...]:
         """What a warm model must agree in: files as they are now, device, precision."""

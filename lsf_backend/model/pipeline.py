@@ -97,13 +97,17 @@ class Pipeline:
         seam = Seam(n_frames)
         with self._stopping(request.check):
             while seam.next_frame < n_frames:
+                failure = ""
                 try:
                     grid = windows(n_frames, seam.next_frame, core, CONTEXT_FRAMES)
                     yield from self._windows(read, clip, request, seam, grid, seeds)
                 except Exception as error:
                     if not is_out_of_memory(error):
                         raise
-                    core = self._smaller(core, error, request)
+                    failure = repr(error)
+                # Outside the handler: what the failed layers hold is free by now.
+                if failure:
+                    core = self._smaller(core, failure, request)
 
     def features(self, audio: np.ndarray, clip: ClipStats) -> Features:
         """Features of one window's samples [640 T + 80]."""
@@ -190,8 +194,8 @@ class Pipeline:
             for handle in handles:
                 handle.remove()
 
-    def _smaller(self, core: int, error: Exception, request: Request) -> int:
-        log.warning("window of %d frames: %s", core, error)
+    def _smaller(self, core: int, failure: str, request: Request) -> int:
+        log.warning("window of %d frames: %s", core, failure)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         core //= 2
@@ -201,7 +205,7 @@ class Pipeline:
                 f"The device {self.device.type!r} has too little memory for this model, "
                 "even in windows of 2 s.",
                 "Close other programs that use it, or choose the device 'cpu'.",
-            ) from error
+            )
         request.warn(
             f"The device {self.device.type!r} ran out of memory, so the sound is worked on in "
             f"windows of {core / 25:g} s; the result may differ slightly where they meet."
@@ -211,7 +215,9 @@ class Pipeline:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that memory ran out, on any device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    # torch before 2.5 knows the error under its CUDA name only.
+    of_torch = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
+    if isinstance(error, (MemoryError, of_torch)):
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and any(words in text for words in _MEMORY_WORDS)

@@ -20,6 +20,7 @@ from lsf_backend.errors import LsfError  # noqa: E402
 from lsf_backend.model import config, emotion2vec, hubert  # noqa: E402
 from lsf_backend.model.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from lsf_backend.model.checkpoint_info import CheckpointInfo  # noqa: E402
+from lsf_backend.model.encoders import SpeechEncoders  # noqa: E402
 from lsf_backend.model.lsf import LSFModel  # noqa: E402
 from lsf_backend.model.weight_folders import WeightFolders, weight_folders  # noqa: E402
 from tests.model.conftest import needs_funasr, shrink  # noqa: E402
@@ -130,6 +131,15 @@ def test_cancel_is_answered_within_half_a_second(folders, monkeypatch):
 def test_errors_of_the_worker_reach_the_job(folders):
     (folders.emotion2vec / "model.pt").write_bytes(b"not a model")
     with pytest.raises(LsfError, match=r"model\.pt"):
+        list(LSFEngine(folders).animate(job()))
+
+
+def test_a_model_that_does_not_fit_is_a_sentence(folders, monkeypatch):
+    def full(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(SpeechEncoders, "load", full)
+    with pytest.raises(LsfError, match="too little memory to load"):
         list(LSFEngine(folders).animate(job()))
 
 

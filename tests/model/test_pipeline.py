@@ -103,7 +103,7 @@ def test_out_of_memory_goes_on_in_smaller_windows_and_says_so(pipeline, monkeypa
     def small_only(audio, clip):
         sizes.append(audio.size // 640)
         if audio.size // 640 > 100:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return real(audio, clip)
 
     monkeypatch.setattr(pipeline.encoders, "motion_features", small_only)
@@ -113,7 +113,7 @@ def test_out_of_memory_goes_on_in_smaller_windows_and_says_so(pipeline, monkeypa
     assert len(said) == 2 and "out of memory" in said[0] and "windows of 5 s" in said[0]
 
     def never(audio, clip):
-        raise RuntimeError("DefaultCPUAllocator: not enough memory")
+        raise MemoryError
 
     monkeypatch.setattr(pipeline.encoders, "motion_features", never)
     with pytest.raises(LsfError, match="too little memory"):
