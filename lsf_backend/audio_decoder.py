@@ -26,6 +26,8 @@ _PREROLL_S = 0.5
 _WHOLE_DECODE_S = 30.0
 _TAIL_S = 2.0
 # PCM of these types is scaled to -1..1; floats are that already.
+# PyAV before 19 raises over tags that are not UTF-8 unless told not to; 19 dropped the argument.
+_TAGS = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 _INTEGER_SCALES = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}
 
 
@@ -143,7 +145,7 @@ class SoundDecoder:
             container = av.open(
                 f"file:{self.path}",
                 options={"protocol_whitelist": "file"},
-                metadata_errors="replace",
+                **_TAGS,
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise LsfError(
