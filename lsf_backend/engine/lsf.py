@@ -12,6 +12,7 @@ import concurrent.futures
 import functools
 import importlib.util
 import logging
+import math
 import os
 import queue
 import threading
@@ -33,6 +34,7 @@ from lsf_backend.model.weight_folders import (
     weight_folders,
     weights_file,
 )
+from lsf_backend.timing import MOTION_FPS
 
 if TYPE_CHECKING:
     from lsf_backend.model.pipeline import Pipeline
@@ -162,7 +164,7 @@ class LSFEngine:
             warn=job.warn,
             check=check,
         )
-        for piece in pipe.run(job.audio.read, job.audio.n_samples, request):
+        for piece in pipe.run(job.audio.read, job.audio.n_samples, request, _core_frames()):
             check()
             put(piece)
 
@@ -207,6 +209,18 @@ class LSFEngine:
             weights_file(self.folders.hubert, HUBERT_FILES, "HuBERT")
         weights_file(self.folders.emotion2vec, EMOTION2VEC_FILES, "emotion2vec")
         return checkpoint
+
+
+def _core_frames() -> int:
+    """``LSF_WINDOW_S`` as motion frames: how much sound is worked on at once, besides context."""
+    text = os.environ.get("LSF_WINDOW_S", "10")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 2.0 <= seconds <= 600.0:
+        raise LsfError("request_invalid", f"LSF_WINDOW_S is {text!r}; it goes from 2 to 600.")
+    return round(seconds * MOTION_FPS)
 
 
 def _precision(device: str) -> Any:

@@ -152,6 +152,16 @@ def test_unknown_device_and_precision_are_refused(folders, monkeypatch):
         list(LSFEngine(folders).animate(job()))
 
 
+def test_the_window_may_be_chosen(folders, monkeypatch):
+    monkeypatch.setenv("LSF_WINDOW_S", "2")
+    chunks = list(LSFEngine(folders).animate(job(seconds=5.0)))
+    assert len(chunks) == 3 and sum(len(c.motion) for c in chunks) == 125
+    for wrong in ("1", "nan", "ten"):
+        monkeypatch.setenv("LSF_WINDOW_S", wrong)
+        with pytest.raises(LsfError, match="from 2 to 600"):
+            list(LSFEngine(folders).animate(job()))
+
+
 def test_int8_runs_and_stays_close(folders, monkeypatch):
     exact = list(LSFEngine(folders).animate(job()))[0].motion
     monkeypatch.setenv("LSF_PRECISION", "int8")
