@@ -50,8 +50,11 @@ class Cache:
     def open(cls, folder: Path) -> Cache:
         """Map a cache that :func:`build` wrote."""
         entries = tuple(Entry(**e) for e in json.loads((folder / "entries.json").read_text()))
-        arrays = [np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("features", "motion")]
-        return cls(*arrays, np.load(folder / "betas.npy"), entries)
+        arrays = [
+            np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            for name in ("features", "motion")
+        ]
+        return cls(*arrays, np.load(folder / "betas.npy", allow_pickle=False), entries)
 
     def split(self, name: str) -> list[int]:
         """Entry numbers of ``train``, ``validation`` or ``test`` (whole subjects)."""
@@ -129,7 +132,8 @@ def hear(corpus: Path, encoder: Path, out: Path, copies: int, seed: int) -> None
 
 def teach(corpus: Path, out: Path) -> Cache:
     """Write the teacher's motion for the copies that :func:`hear` wrote."""
-    teacher, betas_of = Teacher.load(), np.load(out / "betas.npy")
+    teacher = Teacher.load()
+    betas_of = np.load(out / "betas.npy", allow_pickle=False)
     entries = [Entry(**e) for e in json.loads((out / "entries.json").read_text())]
     motions, clip = [], None
     for betas, entry in zip(betas_of, entries, strict=True):
