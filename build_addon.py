@@ -84,13 +84,18 @@ def record_line(name: str, data: bytes) -> str:
 
 
 def backend_wheel(version: str) -> tuple[str, bytes]:
-    """Pack lsf_backend, with its assets, as a wheel -> (file name, bytes)."""
+    """Pack lsf_backend, with its assets, as a wheel -> (file name, bytes).
+
+    The version ends in a digest of the content: Blender keeps an installed wheel of the same name.
+    """
     folder = ROOT / "lsf_backend"
     files = {
         path.relative_to(ROOT).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix in BACKEND_SUFFIXES and "__pycache__" not in path.parts
     }
+    digest = hashlib.sha256("".join(record_line(*item) for item in files.items()).encode())
+    version = f"{version}+{digest.hexdigest()[:8]}"
     info = f"lsf_animation-{version}.dist-info"
     files[f"{info}/METADATA"] = (
         f"Metadata-Version: 2.1\nName: lsf-animation\nVersion: {version}\n"
