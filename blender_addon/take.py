@@ -230,7 +230,8 @@ class Take:
             self.user_fault = True
             return
         self._clip.set_metadata(self._metadata(done.metadata))
-        self.report += [*self._plan.warnings, *self._clip.notes, *done.warnings]
+        known = () if self._plan.creates_head else self._plan.warnings
+        self.report += [*known, *self._clip.notes, *done.warnings]
         self._set_scene()
         first = self.targets[0]
         ok, sentence = self._post_check(first)

@@ -63,7 +63,7 @@ class LSFAnimate(bpy.types.Operator):
         settings = take.scene.lsf
         settings.report, settings.report_ok = "\n".join(take.report), take.ok
         redraw(context)
-        for line in take.report:
+        for line in reversed(take.report):  # the status bar shows the last one
             self.report({"INFO"} if take.ok else {"WARNING"}, line)
         if not take.action_name:
             return {"CANCELLED"}
