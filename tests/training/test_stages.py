@@ -112,8 +112,8 @@ def test_padding_does_not_change_the_losses(cache):
     longer = type(longer)(*(part[:1] for part in longer))
     padded = stage2._losses(model, lips, longer)
     for name in alone:
-        assert float(alone[name]) == pytest.approx(float(both[name]), rel=1e-4)
-        assert float(alone[name]) == pytest.approx(float(padded[name]), rel=1e-3), name
+        assert alone[name].item() == pytest.approx(both[name].item(), rel=1e-4)
+        assert alone[name].item() == pytest.approx(padded[name].item(), rel=1e-3), name
 
 
 def test_batches_are_a_function_of_seed_and_step(cache):
