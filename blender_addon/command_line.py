@@ -61,6 +61,9 @@ def _options(verb: argparse.ArgumentParser, with_out: bool = True) -> None:
         )
     verb.add_argument("--seed", type=int, default=0)
     verb.add_argument("--temperature", type=float, default=0.0, help="0: no variation, 1: natural")
+    verb.add_argument(
+        "--raw", action="store_true", help="the engine's own frames: no blinks, gaze or lip guards"
+    )
     verb.add_argument("--identity", type=Path, default=None, metavar="BETAS.npy")
     verb.add_argument("--start", type=float, default=0.0, help="seconds to skip")
     verb.add_argument("--end", type=float, default=None, help="second at which to stop")
@@ -132,6 +135,7 @@ def _job(
         device=arguments.device,
         seed=arguments.seed,
         temperature=arguments.temperature,
+        finishing=None if arguments.raw else {},
         identity=str(arguments.identity.resolve()) if arguments.identity else "",
         name=take,
         start_frame=1.0 if start is None else start,

@@ -14,6 +14,7 @@ from .operators.export import LSFExport
 from .operators.head import LSFCreateHead
 from .operators.render import LSFRenderVideo
 from .operators.takes import LSFRemoveTake, LSFShowTake, present_take
+from .properties import LAYERS
 from .rig import actions, sound, targets
 
 CHARACTER_WIDTH_PX = 6.6
@@ -137,6 +138,20 @@ class LSF_PT_options(_Panel, bpy.types.Panel):
         sentences(layout, context, f"Licence of its weights: {engine.get('license', '?')}.", "NONE")
 
 
+class LSF_PT_layers(_Panel, bpy.types.Panel):
+    """What is done after the engine, by rule: strength 0 leaves a layer out"""
+
+    bl_label = "Layers"
+    bl_idname = "LSF_PT_layers"
+    bl_parent_id = "LSF_PT_animate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        column = self.layout.column(align=True)
+        for name in LAYERS:
+            column.prop(context.scene.lsf, name, slider=True)
+
+
 class LSF_PT_takes(_Panel, bpy.types.Panel):
     """The takes of the chosen head"""
 
@@ -185,4 +200,4 @@ class LSF_PT_output(_Panel, bpy.types.Panel):
         self.layout.operator(LSFRenderVideo.bl_idname, icon="RENDER_ANIMATION")
 
 
-CLASSES = (LSF_PT_animate, LSF_PT_takes, LSF_PT_options, LSF_PT_output)
+CLASSES = (LSF_PT_animate, LSF_PT_takes, LSF_PT_options, LSF_PT_layers, LSF_PT_output)

@@ -10,6 +10,15 @@ def _is_mesh(_: object, obj: bpy.types.Object) -> bool:
     return obj.type == "MESH"
 
 
+def _strength(name: str, description: str) -> object:
+    return bpy.props.FloatProperty(
+        name=name, description=description, min=0.0, max=1.0, default=1.0, subtype="FACTOR"
+    )
+
+
+# Settings that are layers after the engine, by their names in the request.
+LAYERS = ("closure", "silence", "blinks", "gaze")
+
 # 4.2 crashes at its end over a Python function that belonged to a property group: no poll function
 # there, and no methods.
 MESHES_ONLY = {"poll": _is_mesh} if bpy.app.version >= (4, 3, 0) else {}
@@ -55,6 +64,12 @@ class LSFSettings(bpy.types.PropertyGroup):
         default=0.0,
         subtype="FACTOR",
     )
+    closure: _strength(  # type: ignore[valid-type]
+        "Lips Meet", "Bring the lips together where they nearly meet, as on p, b and m"
+    )
+    silence: _strength("Shut in Silence", "Keep the mouth shut in pauses")  # type: ignore[valid-type]
+    blinks: _strength("Blinks", "Blinks by rule, as often as people blink")  # type: ignore[valid-type]
+    gaze: _strength("Gaze", "Looks away and small eye movements, by rule")  # type: ignore[valid-type]
     take_name: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Take", description="Name of the new Action. Empty: named after the sound"
     )
@@ -86,6 +101,7 @@ def take_settings(settings: LSFSettings) -> TakeSettings:
         engine=settings.engine,
         seed=settings.seed,
         temperature=settings.temperature,
+        finishing={name: getattr(settings, name) for name in LAYERS},
         identity=bpy.path.abspath(settings.identity) if settings.identity.strip() else "",
         name=settings.take_name,
         start_frame=float(settings.start_frame),

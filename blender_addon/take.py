@@ -49,6 +49,8 @@ class TakeSettings:
     device: str = "auto"
     seed: int = 0
     temperature: float = 0.0
+    # Strengths of the layers after the engine (missing ones are on); None: the engine's own frames.
+    finishing: dict[str, float] | None = dataclasses.field(default_factory=dict)
     identity: str = ""
     name: str = ""
     start_frame: float = 1.0
@@ -65,6 +67,7 @@ class TakeSettings:
             device=self.device,
             seed=self.seed,
             temperature=self.temperature,
+            finishing=self.finishing,
         )
 
 
@@ -231,7 +234,7 @@ class Take:
             return
         self._clip.set_metadata(self._metadata(done.metadata))
         known = () if self._plan.creates_head else self._plan.warnings
-        self.report += [*known, *self._clip.notes, *done.warnings]
+        self.report += [*known, *self._clip.notes, *done.warnings, *done.notes]
         self._set_scene()
         first = self.targets[0]
         ok, sentence = self._post_check(first)

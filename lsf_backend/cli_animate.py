@@ -183,4 +183,6 @@ def _animate_arguments(args: argparse.Namespace, outputs: list[Path]) -> list[st
         arguments += ["--end", repr(args.end)]
     if args.identity is not None:
         arguments += ["--identity", str(args.identity)]
+    if args.raw:
+        arguments.append("--raw")
     return arguments + (["--overwrite"] if args.overwrite else [])

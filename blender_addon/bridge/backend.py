@@ -47,6 +47,7 @@ class Done:
     frames: int
     warnings: tuple[str, ...]
     metadata: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,8 +214,10 @@ class Backend:
         if event == "done":
             warnings = tuple(str(text) for text in header.get("warnings") or ())
             cancelled = bool(header.get("cancelled"))
+            notes = tuple(str(text) for text in header.get("notes") or ())
             metadata = dict(header.get("metadata") or {})
-            return self._finish(Done(cancelled, int(header.get("frames", 0)), warnings, metadata))
+            frames = int(header.get("frames", 0))
+            return self._finish(Done(cancelled, frames, warnings, metadata, notes))
         if event == "error":
             code, text = str(header.get("code", "internal")), str(header.get("message", ""))
             return self._finish(Failed(code, text, str(header.get("hint") or "")))
