@@ -31,10 +31,10 @@ def real_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime.launch, "choose", lambda python="": bundled())
 
 
-def lip_curve() -> np.ndarray:
+def curve_of(name: str = "jawOpen") -> np.ndarray:
     key = bpy.context.scene.lsf.head.data.shape_keys
     action = key.animation_data.action
-    curve = actions.fcurves(action, key).find(actions.data_path("jawOpen"))
+    curve = actions.fcurves(action, key).find(actions.data_path(name))
     points = np.empty(len(curve.keyframe_points) * 2, dtype=np.float32)
     curve.keyframe_points.foreach_get("co", points)
     return points.reshape(-1, 2)[:, 1]
@@ -43,7 +43,7 @@ def lip_curve() -> np.ndarray:
 def test_the_bundled_sentence_moves_the_lips_and_says_so(scene) -> None:
     assert animate(SAMPLE) == {"FINISHED"}, scene.lsf.report
     assert scene.lsf.report_ok, scene.lsf.report
-    assert f"{52 * len(lip_curve()):,} keys on 52 shape keys; lips moved" in scene.lsf.report
+    assert f"{52 * len(curve_of()):,} keys on 52 shape keys; lips moved" in scene.lsf.report
     moved_mm = float(scene.lsf.report.split("moved ")[1].split(" mm")[0])
     assert 2.0 < moved_mm < 40.0
     told = actions.metadata(scene.lsf.head.data.shape_keys.animation_data.action)
@@ -54,9 +54,22 @@ def test_a_seed_gives_the_same_take_again_and_another_another(scene) -> None:
     curves = []
     for seed in (1, 1, 2):
         animate(SAMPLE, seed=seed, temperature=1.0, end_s=2.0)
-        curves.append(lip_curve())
+        curves.append(curve_of())
     assert np.array_equal(curves[0], curves[1])
     assert not np.array_equal(curves[0], curves[2])
+
+
+def test_the_eyes_blink_unless_the_layer_is_left_out(scene) -> None:
+    seed = next(seed for seed in range(20) if blinks(seed))
+    assert curve_of("eyeBlinkLeft").max() > 0.9 and curve_of("eyeBlinkRight").max() > 0.9
+    told = actions.metadata(scene.lsf.head.data.shape_keys.animation_data.action)
+    assert told["finishing"]["blinks"] == 1.0
+    assert not blinks(seed, blinks=0.0)
+
+
+def blinks(seed: int, **layers: float) -> bool:
+    animate(SAMPLE, seed=seed, **layers)
+    return bool(curve_of("eyeBlinkLeft").max() > 0.5)
 
 
 @pytest.mark.parametrize("kind", ["text", "empty", "short", "silent", "range"])
@@ -98,4 +111,4 @@ def test_the_real_backend_killed_in_the_middle_is_replayed(scene, tmp_path) -> N
     take.run()
     runtime.current = None
     assert take.ok, take.report
-    assert len(lip_curve()) == int(25 * 8 * len(data) / 2 / parameters.framerate)
+    assert len(curve_of()) == int(25 * 8 * len(data) / 2 / parameters.framerate)
