@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -153,8 +155,27 @@ def render_still(
         _render(scene, write_still=True)
 
 
+@contextlib.contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep Blender's line per picture out of a terminal's output (background only)."""
+    if not bpy.app.background:
+        yield
+        return
+    sys.stdout.flush()
+    terminal = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(terminal, 1)
+        os.close(terminal)
+        os.close(nowhere)
+
+
 def _render(scene: bpy.types.Scene, **how: bool) -> None:
     try:
-        bpy.ops.render.render(scene=scene.name, **how)
+        with _without_log():
+            bpy.ops.render.render(scene=scene.name, **how)
     except RuntimeError as error:
         raise OutputError(f"Blender could not render: {str(error).strip()}") from error
