@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules of the house, read from the source: who imports whom, what is never called, form."""
+"""The rules of the house, read from the source: imports, calls that are never made, form."""
 
 import ast
 import re
