@@ -159,8 +159,10 @@ def test_doubled_motion_and_bad_captures(tmp_path: Path) -> None:
     np.savez(source / "torn.npz", motion=motion)
     cut(source / "torn.npz")
     (source / "csv.csv").write_text("Timecode,JawOpen\n00:00:00:00.000,wide\n")
+    (source / "shots.csv").write_text("slate,take\n1,2\n")
+    (source / "._good.npy").write_bytes(b"what macOS leaves")
     report = prepare(source, tmp_path / "out", PrepareConfig(face_space="head"))
-    assert report.kept == 1
+    assert report.kept == 1 and [text[:9] for text in report.left_out] == ["shots.csv"]
     assert {stem: code for stem, code, _ in report.skipped} == {
         "both": "motion_doubled",
         "rate": "wrong_fps",

@@ -116,8 +116,8 @@ def test_live_link_takes_at_sixty_fps_become_twenty_five(tmp_path: Path) -> None
     source.mkdir()
     motion = motion_from_arkit(np.full((50, 52), 0.25, np.float32))
     write_csv(source / "take_1.csv", Take(motion, "head", {}), 60.0)
-    (source / "take_1_cal.csv").write_text("not a take")
-    write_aac(source / "take_1.mov", tone(2.0))
+    write_csv(source / "take_1_cal.csv", Take(motion, "head", {}), 60.0)
+    write_aac(source / "take_1.MOV", tone(2.0))
     out = tmp_path / "out"
     report = prepare(source, out, PrepareConfig(subject="Ada"))
     assert report.by_subject == {"Ada": 1} and "take_1_cal" in report.left_out[0]

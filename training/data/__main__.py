@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m training.data prepare SRC OUT`` makes a store of clips; ``show`` tells of one.
 
+``features STORE OUT`` keeps the features of an encoder that training does not change.
 The exit code is 0 when the store is whole, 2 when something has to be put right first.
 """
 
@@ -12,7 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lsf_backend.errors import LsfError
 from training.data.clips import STATED_VERSIONS, BadClip, PrepareConfig, SourceError
+from training.data.features import cache_features, hear_with, weights_digest
 from training.data.prepare import prepare
 from training.data.splits import PARTS, STAGES, leaked_people, make_split
 from training.data.store import Store
@@ -23,12 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        return _prepare(options) if options.command == "prepare" else _show(options)
+        return {"prepare": _prepare, "show": _show, "features": _features}[options.command](options)
     except BadClip as error:
         print(
             f"data: {error.message} Put it right and run again, or --on-bad skip.", file=sys.stderr
         )
-    except (SourceError, OSError) as error:
+    except (LsfError, SourceError, OSError) as error:
         print(f"data: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("data: stopped; run the same command again to go on", file=sys.stderr)
@@ -58,6 +61,11 @@ def _prepare(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     store = Store.open(options.store)
     print(f"{len(store)} clips, {store.n_frames / 90_000:.2f} hours, motion of {store.face}")
+    if options.verify:
+        damaged = store.verify()
+        print(f"damaged clips: {', '.join(damaged) or 'none'}")
+        if damaged:
+            return 2
     split = make_split(options.split, store.clips)
     print(f"split {split.title}: {split.note}")
     for stage in STAGES:
@@ -66,10 +74,26 @@ def _show(options: argparse.Namespace) -> int:
     for stage, people in leaked_people(split, store.clips).items():
         if people:
             print(f"  test people seen in stage {stage}: {', '.join(people)}")
-    if options.verify:
-        damaged = store.verify()
-        print(f"damaged clips: {', '.join(damaged) or 'none'}")
-        return 2 if damaged else 0
+    return 0
+
+
+def _features(options: argparse.Namespace) -> int:
+    from lsf_backend.model import weight_folders as places
+
+    store, folders = Store.open(options.store), places.weight_folders()
+    if options.stream == "emotion":
+        from lsf_backend.model.emotion2vec import Emotion2vecEncoder as Encoder
+
+        folder, names = options.weights or folders.emotion2vec, places.EMOTION2VEC_FILES
+    else:
+        from lsf_backend.model.hubert import HubertEncoder as Encoder
+
+        folder, names = options.weights or folders.hubert, places.HUBERT_FILES
+    weights = places.weights_file(folder, names, f"the {options.stream} stream")
+    hear = hear_with(Encoder.load(folder), options.device)
+    encoder = f"{options.stream} {weights_digest(weights)}"
+    cache = cache_features(store, options.out, hear, encoder, _Counter())
+    print(f"{options.out}: {cache.width} features at 50 Hz for each of {len(store)} clips")
     return 0
 
 
@@ -100,6 +124,12 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("store", type=Path)
     show.add_argument("--split", default="subject", choices=("subject", "sentence", "paper-code"))
     show.add_argument("--verify", action="store_true", help="read every clip's checksum")
+    hear = commands.add_parser("features", help="compute an encoder's features once")
+    hear.add_argument("store", type=Path)
+    hear.add_argument("out", type=Path, help="folder that does not exist yet")
+    hear.add_argument("--stream", default="emotion", choices=("emotion", "motion"))
+    hear.add_argument("--weights", type=Path, help="folder of emotion2vec or HuBERT")
+    hear.add_argument("--device", default="cpu")
     return parser
 
 

@@ -154,7 +154,8 @@ class PrepareConfig:
 
 def sounds_of(folder: Path, stem: str) -> Path | None:
     """Sound of a stem in a folder; of several the least compressed."""
-    return next((p for e in SOUNDS if (p := folder / f"{stem}{e}").is_file()), None)
+    endings = (written for ending in SOUNDS for written in (ending, ending.upper()))
+    return next((p for e in endings if (p := folder / f"{stem}{e}").is_file()), None)
 
 
 def stated_face(config: PrepareConfig, found: Face) -> Face:

@@ -50,12 +50,18 @@ def is_captures(source: Path) -> bool:
 def list_captures(source: Path, config: PrepareConfig) -> Listing:
     """List stems (paths without their ending) that have motion, sound or both."""
     files: dict[str, list[Path]] = {}
+    left_out = []
     for path in sorted(source.rglob("*")):
         kind = path.suffix.lower()
         inside = path.relative_to(source)
-        if path.is_file() and kind in (*MOTIONS, *SOUNDS) and inside.parts[0] != "betas":
+        hidden = any(part.startswith(".") for part in inside.parts)
+        if hidden or kind not in (*MOTIONS, *SOUNDS) or inside.parts[0] == "betas":
+            continue
+        if kind == ".csv" and not _has_timecodes(path):
+            left_out.append(f"{inside.as_posix()}: no Timecode column, so no Live Link Face file")
+        elif path.is_file():
             files.setdefault(inside.with_suffix("").as_posix(), []).append(path)
-    clips, left_out = [], []
+    clips = []
     for stem, paths in sorted(files.items()):
         if any(stem.endswith(c) and stem.removesuffix(c) in files for c in _COPIES):
             left_out.append(f"{stem}: a copy of a take, by its name")
@@ -66,6 +72,15 @@ def list_captures(source: Path, config: PrepareConfig) -> Listing:
     return Listing(
         "captures", face, tuple(clips), lambda f: _read(f, face, fps, source), tuple(left_out)
     )
+
+
+def _has_timecodes(path: Path) -> bool:
+    """Tell a capture from other tables; a file that cannot be read is left to its reader."""
+    try:
+        with path.open("rb") as file:
+            return b"timecode" in file.readline(1 << 16).lower()
+    except OSError:
+        return True
 
 
 def _found(stem: str, paths: list[Path], config: PrepareConfig) -> Found:

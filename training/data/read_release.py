@@ -97,14 +97,15 @@ def _sentences(tree: Path, left_out: list[str]) -> Iterator[Path]:
                 left_out.append(f"{level.relative_to(tree)}: levels are 1, 2 and 3")
                 continue
             # A sound file may lie beside the sentence folders.
-            yield from (p for p in sorted(level.iterdir()) if p.is_dir())
+            yield from (p for p in sorted(level.iterdir()) if p.is_dir() and p.name[0] != ".")
 
 
 def _sound(folder: Path, roots: list[Path], subject: str, emotion: str, level: str) -> Path | None:
     stem = folder.name
     beside = sounds_of(folder, "audio") or sounds_of(folder, stem)
     if beside is None:
-        beside = next((p for p in sorted(folder.iterdir()) if p.suffix.lower() in SOUNDS), None)
+        others = (p for p in sorted(folder.iterdir()) if not p.name.startswith("."))
+        beside = next((p for p in others if p.suffix.lower() in SOUNDS), None)
     if beside is not None:
         return beside
     for root in roots:

@@ -8,6 +8,7 @@ A folder without ``store.json``, or whose files have other sizes than it says, i
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import zlib
 from collections.abc import Sequence
@@ -111,6 +112,12 @@ class Store:
     def n_frames(self) -> int:
         """Frames of all clips."""
         return len(self._motion)
+
+    @property
+    def digest(self) -> str:
+        """Checksum that tells this store's clips from all others."""
+        told = [str(self.face), *(f"{clip.stem} {clip.crc32}" for clip in self.clips)]
+        return hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()
 
     def motion(self, number: int) -> np.ndarray:
         """Motion [T, 53] float32 of a clip, mapped: 50 expression, 3 jaw rad, at 25 fps."""
