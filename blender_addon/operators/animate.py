@@ -110,9 +110,8 @@ class LSFAnimate(bpy.types.Operator):
 
     def _show_new_head(self, context: bpy.types.Context, take: Take) -> None:
         head = bpy.data.objects.get(take.new_head) if take.new_head != self._shown else None
-        if head is not None:
+        if head is not None and show_head(context, head):
             self._shown = take.new_head
-            show_head(context, head)
 
     def _stop_timer(self, context: bpy.types.Context) -> None:
         if self._timer is not None:

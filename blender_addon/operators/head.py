@@ -9,22 +9,24 @@ from ..rig.head import create_head
 from ..rig.head_file import HeadError, load_betas
 
 
-def show_head(context: bpy.types.Context, head: bpy.types.Object) -> None:
-    """Select a new head and let the 3D views look it in the face."""
+def show_head(context: bpy.types.Context, head: bpy.types.Object) -> bool:
+    """Select a new head and let the 3D views look it in the face; False where it is not in view."""
     layer = context.view_layer
+    layer.update()  # an object that was linked a moment ago is not in the layer yet
     if layer.objects.get(head.name) is None:
-        return
+        return False
     for obj in layer.objects:
         obj.select_set(obj == head)
     layer.objects.active = head
     if bpy.app.background or context.window is None:
-        return
+        return True
     for area in context.window.screen.areas:
         regions = [region for region in area.regions if region.type == "WINDOW"]
         if area.type == "VIEW_3D" and regions:
             with context.temp_override(area=area, region=regions[0]):
                 bpy.ops.view3d.view_axis(type="FRONT")
                 bpy.ops.view3d.view_selected()
+    return True
 
 
 class LSFCreateHead(bpy.types.Operator):
