@@ -165,7 +165,7 @@ def test_doubled_motion_and_bad_captures(tmp_path: Path) -> None:
     assert report.kept == 1 and [text[:9] for text in report.left_out] == ["shots.csv"]
     assert {stem: code for stem, code, _ in report.skipped} == {
         "both": "motion_doubled",
-        "rate": "wrong_fps",
+        "rate": "length_mismatch",
         "keys": "motion_keys",
         "torn": "motion_unreadable",
         "csv": "motion_unreadable",

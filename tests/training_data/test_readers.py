@@ -44,7 +44,7 @@ def test_a_cache_arrives_number_for_number(cache: Path) -> None:
     np.testing.assert_array_equal(store.betas(number), param[0, :300])
     np.testing.assert_array_equal(store.audio(number) * 32768, tone(clip.count / 25, 3))
     assert len(store) == 6 and store.n_frames == sum(range(15, 21))
-    assert isinstance(store.motion(0).base, np.memmap | np.ndarray)
+    assert isinstance(store.motion(0), np.memmap)
     assert store.verify() == []
 
 
@@ -122,6 +122,21 @@ def test_live_link_takes_at_sixty_fps_become_twenty_five(tmp_path: Path) -> None
     report = prepare(source, out, PrepareConfig(subject="Ada"))
     assert report.by_subject == {"Ada": 1} and "take_1_cal" in report.left_out[0]
     assert abs(Store.open(out).clips[0].count - 50) <= 1
+
+
+def test_plain_motion_at_a_stated_rate_is_resampled(tmp_path: Path) -> None:
+    source = tmp_path / "takes"
+    source.mkdir()
+    ramp = np.linspace(0.0, 1.0, 120)[:, None] * np.ones(53)
+    np.savez(source / "a.npz", motion=ramp, fps=60.0)
+    np.save(source / "b.npy", ramp[:60])
+    for stem in "ab":
+        write_wav(source / f"{stem}.wav", tone(2.0))
+    store = prepared(source, PrepareConfig(face_space="head", fps=30.0))
+    assert [clip.count for clip in store.clips] == [50, 50]
+    for number, step in enumerate((60 / 25, 30 / 25)):
+        expected = np.arange(50) * step / 119
+        np.testing.assert_allclose(store.motion(number)[:, 7], expected, atol=1e-6)
 
 
 def test_the_corpus_layout_is_motion_of_the_bundled_head(tmp_path: Path) -> None:

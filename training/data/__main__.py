@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--face-space", choices=("head", "flame"), help="if the files do not say it")
     make.add_argument("--flame-version", choices=STATED_VERSIONS, help="3DMEAD is of 2020")
     make.add_argument("--subject", help="person of captures whose names do not say it")
-    make.add_argument("--fps", type=float, default=25.0, help="of .npy and .npz without fps")
+    make.add_argument("--fps", type=float, default=25.0, help="of .npy and .npz that do not say it")
     make.add_argument("--tolerance-s", type=float, default=0.2, help="motion against sound")
     show = commands.add_parser("show", help="count the clips of a store and its split")
     show.add_argument("store", type=Path)

@@ -19,7 +19,8 @@ from lsf_backend.errors import LsfError
 from lsf_backend.exchange.live_link_in import read_live_link
 from lsf_backend.exchange.npz_in import read_take
 from lsf_backend.exchange.performance import MAX_FILE_BYTES
-from training.data.checks import check_fps, check_track
+from lsf_backend.timing import MOTION_FPS, resample_times_frames
+from training.data.checks import check_track
 from training.data.clips import (
     N_BETAS,
     SOUNDS,
@@ -36,7 +37,10 @@ from training.data.clips import (
 from training.data.read_cache import load_array
 
 MOTIONS = (".npy", ".npz", ".csv")
-_DAMAGE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError)
+_DAMAGE = (
+    *(OSError, EOFError, zipfile.BadZipFile),
+    *(ValueError, TypeError, KeyError, NotImplementedError),
+)
 # Live Link Face writes these beside a take; they are the same frames, in other units.
 _COPIES = ("_raw", "_cal", "_neutral")
 
@@ -141,14 +145,14 @@ def _named_face(stored: Any) -> Face | None:
 def _read(found: Found, face: Face, fps: float, source: Path) -> Track:
     path = found.motion
     assert path is not None
-    kind, betas, notes = path.suffix.lower(), None, ()
+    kind, betas = path.suffix.lower(), None
+    notes: tuple[str, ...] = ()
     try:
         if kind == ".csv":
             performance = read_live_link(path)
             motion, notes = performance.to_take().motion, performance.warnings
         elif kind == ".npy":
-            check_fps(path, fps)
-            motion = np.array(load_array(path), np.float32)
+            motion = _at_model_fps(path, np.array(load_array(path), np.float32), fps)
         else:
             motion, betas = _read_npz(path, fps)
     except LsfError as error:
@@ -168,16 +172,30 @@ def _read_npz(path: Path, fps: float) -> tuple[np.ndarray, np.ndarray | None]:
         with np.load(path, allow_pickle=False) as stored:
             if "expression" in stored.files:
                 return read_take(path).motion, None
-            check_fps(path, float(stored["fps"]) if "fps" in stored.files else fps)
             if "motion" not in stored.files:
                 raise BadClip("motion_keys", f"{path.name} has neither motion nor expression.")
-            motion = stored["motion"].astype(np.float32)
+            fps = float(stored["fps"]) if "fps" in stored.files else fps
+            motion = _at_model_fps(path, stored["motion"].astype(np.float32), fps)
             if "betas" not in stored.files:
                 return motion, None
             betas = stored["betas"].astype(np.float32)
     except _DAMAGE as error:
         raise BadClip("motion_unreadable", f"{path.name} is damaged or no .npz file.") from error
     return motion, betas.reshape(1, -1) if betas.ndim == 1 else betas
+
+
+def _at_model_fps(path: Path, motion: np.ndarray, fps: float) -> np.ndarray:
+    """Motion at a stated rate -> [T, 53] at 25 fps, linearly between two frames."""
+    if not 1.0 <= fps <= 240.0:
+        raise BadClip("wrong_fps", f"{path.name} is at {fps:g} fps; 1 to 240 are accepted.")
+    check_track(path, motion, None)
+    if abs(fps - MOTION_FPS) < 1e-3:
+        return motion
+    at = resample_times_frames(len(motion), fps, MOTION_FPS)
+    if not len(at):
+        raise BadClip("motion_empty", f"{path.name} is shorter than a frame of {MOTION_FPS} fps.")
+    source = np.arange(len(motion))
+    return np.stack([np.interp(at, source, column) for column in motion.T], axis=1).astype("f4")
 
 
 def _betas_of(source: Path, subject: str) -> np.ndarray | None:
