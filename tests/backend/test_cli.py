@@ -238,6 +238,7 @@ def fake_addon(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int = 0) -> 
     log = folder / "asked.json"
     (folder / "fake" / "blender_addon").mkdir(parents=True, exist_ok=True)
     text = FAKE_ADDON.format(log=str(log), code=code)
+    (folder / "fake" / "blender_addon" / "__init__.py").touch()  # or an installed one comes first
     (folder / "fake" / "blender_addon" / "__main__.py").write_text(text)
     monkeypatch.setattr(cli_animate, "_ROOT", folder / "fake")
     monkeypatch.setattr(cli_animate, "_check_blender", lambda what: None)
