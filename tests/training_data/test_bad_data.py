@@ -10,6 +10,7 @@ import pytest
 
 from training.data.__main__ import main
 from training.data.clips import BadClip, PrepareConfig, SourceError
+from training.data.layouts import list_source
 from training.data.prepare import prepare
 from training.data.store import Store, open_stores
 
@@ -132,6 +133,35 @@ def test_truncated_hdf5_is_named_wherever_it_was_cut(tmp_path: Path, keep: int) 
     report = prepare(root, tmp_path / "out", PrepareConfig())
     assert (report.kept, report.reasons) == (1, {"motion_unreadable": 1})
     assert str(path) in report.skipped[0][2]
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "hdf5"])
+def test_random_damage_is_never_a_traceback(tmp_path: Path, kind: str) -> None:
+    rng = np.random.default_rng(5)
+    motion = rng.uniform(0, 0.2, (20, 53))
+    source = tmp_path / "data"
+    if kind == "hdf5":
+        folder = add_release_clip(source, "M003", 0, 1, "001", 5)
+        path, face = folder / "shape_pose_cam.hdf5", None
+        write_wav(folder / "audio.wav", tone(0.2))
+    else:
+        source.mkdir()
+        path, face = source / f"a.{kind}", "head"
+        save = np.save if kind == "npy" else np.savez_compressed
+        save(path, motion) if kind == "npy" else save(path, motion=motion)
+        write_wav(source / "a.wav", tone(0.8))
+    good, codes = path.read_bytes(), set()
+    listing = list_source(source, PrepareConfig(face_space=face))
+    for _ in range(150):
+        damaged = bytearray(good)
+        for place in rng.integers(0, min(len(good), 2500), rng.integers(1, 20)):
+            damaged[place] = rng.integers(0, 256)
+        path.write_bytes(damaged)
+        try:
+            listing.read(listing.clips[0])
+        except BadClip as error:
+            codes.add(error.code)
+    assert "motion_unreadable" in codes
 
 
 def test_emotions_and_levels_that_are_none_are_told(tmp_path: Path) -> None:

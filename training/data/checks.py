@@ -56,6 +56,12 @@ def complete(found: Found) -> None:
         raise BadClip("audio_missing", f"{found.stem} has motion but no sound file.")
 
 
+def as_float32(array: np.ndarray) -> np.ndarray:
+    """Numbers of any kind as float32; what does not fit becomes infinite and is told later."""
+    with np.errstate(over="ignore"):
+        return np.asarray(array, np.float32)
+
+
 def check_fps(path: Path, fps: float) -> None:
     """Raise unless a stated rate is the model's."""
     if not abs(fps - MOTION_FPS) < 1e-3:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +26,12 @@ N_BETAS, N_EXPRESSION, N_MOTION = 300, 50, 53
 MEAD_FLAME_VERSION = "2020"
 STATED_VERSIONS = tuple(version for version in FLAME_VERSIONS if version != "unknown")
 SOUNDS = (".wav", ".flac", ".m4a", ".mp4", ".mov", ".mp3", ".aac", ".ogg", ".opus")
+# What numpy, zipfile and h5py raise on files that are cut, damaged or of another kind.
+DAMAGE = (
+    *(OSError, EOFError, MemoryError, SyntaxError, tokenize.TokenError),
+    *(ValueError, TypeError, LookupError, ArithmeticError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 _STEM = re.compile(r"([A-Za-z][A-Za-z0-9-]*)_(\d{3,})_(\d)_(\d)")
 
 

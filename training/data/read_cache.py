@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.checks import LONGEST_FRAMES, check_track
+from training.data.checks import LONGEST_FRAMES, as_float32, check_track
 from training.data.clips import (
+    DAMAGE,
     MEAD_FLAME_VERSION,
     SOUNDS,
     BadClip,
@@ -83,8 +84,8 @@ def _read(found: Found, face: Face) -> Track:
     if len(param) > LONGEST_FRAMES:
         raise BadClip("too_long", f"{found.motion.name} has {len(param)} frames.")
     # A mapped file is read here, once, and only the columns that are used.
-    betas = np.array(param[:, :300], np.float32)
-    motion = np.concatenate([param[:, 300:350], param[:, 400:403]], axis=1).astype(np.float32)
+    betas = as_float32(param[:, :300])
+    motion = as_float32(np.concatenate([param[:, 300:350], param[:, 400:403]], axis=1))
     check_track(found.motion, motion, betas)
     return Track(motion, betas, face)
 
@@ -93,7 +94,7 @@ def load_array(path: Path) -> np.ndarray:
     """Map a plain array of numbers; nothing is unpickled, a truncated file raises BadClip."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, MemoryError, OverflowError) as error:
+    except DAMAGE as error:
         raise BadClip("motion_unreadable", f"{path.name} is damaged or no .npy file.") from error
     if not isinstance(array, np.ndarray):
         raise BadClip("motion_unreadable", f"{path.name} is not a .npy file.")

@@ -20,8 +20,9 @@ from lsf_backend.exchange.live_link_in import read_live_link
 from lsf_backend.exchange.npz_in import read_take
 from lsf_backend.exchange.performance import MAX_FILE_BYTES
 from lsf_backend.timing import MOTION_FPS, resample_times_frames
-from training.data.checks import check_track
+from training.data.checks import as_float32, check_track
 from training.data.clips import (
+    DAMAGE,
     N_BETAS,
     SOUNDS,
     BadClip,
@@ -37,10 +38,6 @@ from training.data.clips import (
 from training.data.read_cache import load_array
 
 MOTIONS = (".npy", ".npz", ".csv")
-_DAMAGE = (
-    *(OSError, EOFError, zipfile.BadZipFile),
-    *(ValueError, TypeError, KeyError, NotImplementedError),
-)
 # Live Link Face writes these beside a take; they are the same frames, in other units.
 _COPIES = ("_raw", "_cal", "_neutral")
 
@@ -131,7 +128,7 @@ def _face_of(path: Path) -> Face | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return _named_face(stored)
-    except _DAMAGE:
+    except DAMAGE:
         return None
 
 
@@ -152,7 +149,7 @@ def _read(found: Found, face: Face, fps: float, source: Path) -> Track:
             performance = read_live_link(path)
             motion, notes = performance.to_take().motion, performance.warnings
         elif kind == ".npy":
-            motion = _at_model_fps(path, np.array(load_array(path), np.float32), fps)
+            motion = _at_model_fps(path, as_float32(load_array(path)), fps)
         else:
             motion, betas = _read_npz(path, fps)
     except LsfError as error:
@@ -175,11 +172,11 @@ def _read_npz(path: Path, fps: float) -> tuple[np.ndarray, np.ndarray | None]:
             if "motion" not in stored.files:
                 raise BadClip("motion_keys", f"{path.name} has neither motion nor expression.")
             fps = float(stored["fps"]) if "fps" in stored.files else fps
-            motion = _at_model_fps(path, stored["motion"].astype(np.float32), fps)
+            motion = _at_model_fps(path, as_float32(stored["motion"]), fps)
             if "betas" not in stored.files:
                 return motion, None
-            betas = stored["betas"].astype(np.float32)
-    except _DAMAGE as error:
+            betas = as_float32(stored["betas"])
+    except DAMAGE as error:
         raise BadClip("motion_unreadable", f"{path.name} is damaged or no .npz file.") from error
     return motion, betas.reshape(1, -1) if betas.ndim == 1 else betas
 
@@ -202,7 +199,7 @@ def _betas_of(source: Path, subject: str) -> np.ndarray | None:
     path = source / "betas" / f"{subject}.npy"
     if not path.is_file():
         return None
-    betas = np.array(load_array(path), np.float32).reshape(-1)
+    betas = as_float32(load_array(path)).reshape(-1)
     if betas.size != N_BETAS:
         raise BadClip("betas_columns", f"betas/{path.name} holds {betas.size} numbers, not 300.")
     return betas[None]

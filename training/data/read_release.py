@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from training.data.checks import LONGEST_FRAMES, check_fps, check_track
+from training.data.checks import LONGEST_FRAMES, as_float32, check_fps, check_track
 from training.data.clips import (
+    DAMAGE,
     EMOTIONS,
     MEAD_FLAME_VERSION,
     N_BETAS,
@@ -126,7 +127,7 @@ def _read(path: Path, face: Face) -> Track:
             shape = _rows(path, file, "shape", (N_BETAS,))
             expression = _rows(path, file, "exp", (100, N_EXPRESSION))[:, :N_EXPRESSION]
             jaw = _rows(path, file, "jaw", (3,))
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         # h5py says "truncated file" or "bad object header"; its words are for programmers.
         raise BadClip("motion_unreadable", f"{path} is truncated, damaged or no HDF5.") from error
     counts = {len(expression), len(jaw)} | ({len(shape)} if len(shape) != 1 else set())
@@ -157,4 +158,4 @@ def _rows(path: Path, file: Any, key: str, widths: tuple[int, ...]) -> np.ndarra
         raise BadClip("motion_columns", f"{path} holds {told}.")
     if not 0 < shape[0] <= LONGEST_FRAMES:
         raise BadClip("motion_empty", f"{path} has {shape[0]} frames of {key!r}.")
-    return np.asarray(data[()], np.float32).reshape(shape)
+    return as_float32(data[()]).reshape(shape)
