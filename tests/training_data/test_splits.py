@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may be seen when: the whole of 3DMEAD by its names."""
 
+from pathlib import Path
+
 import pytest
 
-from training.data.clips import ClipName, SourceError
+from training.data.clips import ClipName, PrepareConfig, SourceError
+from training.data.prepare import prepare
 from training.data.splits import PARTS, STAGES, leaked_people, make_split
-from training.data.subjects import CODE_TRAIN, MEAD, TEST, TRAIN, VALIDATION
+from training.data.store import Store
+from training.data.subjects import CODE_TEST, CODE_TRAIN, MEAD, TEST, TRAIN, VALIDATION
+
+from .conftest import add_cache_clip
 
 CLIPS = [
     ClipName(subject, f"{sentence:03d}", emotion, intensity)
@@ -69,6 +75,18 @@ def test_other_people_are_split_whole_by_name() -> None:
     split = make_split("subject", clips)
     assert [len(split.numbers(2, part)) for part in PARTS] == [28, 6, 6]
     assert leaked_people(split, clips) == {1: (), 2: ()}
+
+
+def test_a_prepared_store_of_all_people_is_split_by_its_own_clips(tmp_path: Path) -> None:
+    for subject in MEAD:
+        add_cache_clip(tmp_path / "data", f"{subject}_001_0_0", 6)
+    prepare(tmp_path / "data", tmp_path / "store", PrepareConfig())
+    store = Store.open(tmp_path / "store")
+    split = make_split("subject", store.clips)
+    assert [len(split.numbers(1, part)) for part in PARTS] == [32, 7, 8]
+    assert {store.clips[i].subject for i in split.numbers(2, "test")} == set(TEST)
+    assert leaked_people(split, store.clips) == {1: (), 2: ()}
+    assert leaked_people(make_split("paper-code", store.clips), store.clips)[1] == CODE_TEST
 
 
 def test_what_cannot_be_split_is_said() -> None:
