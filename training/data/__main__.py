@@ -80,6 +80,7 @@ def _show(options: argparse.Namespace) -> int:
 def _features(options: argparse.Namespace) -> int:
     from lsf_backend.model import weight_folders as places
 
+    names: tuple[str, ...]
     store, folders = Store.open(options.store), places.weight_folders()
     if options.stream == "emotion":
         from lsf_backend.model.emotion2vec import Emotion2vecEncoder as Encoder

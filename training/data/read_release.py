@@ -66,7 +66,8 @@ def list_release(source: Path, config: PrepareConfig) -> Listing:
         raise SourceError(f"{source.name} holds {told or 'no tree of 3DMEAD'}; prepare one of them")
     face = stated_face(config, faces.pop())
     roots = [config.audio] if config.audio else [source, *trees, source.parent]
-    clips, left_out = [], []
+    clips: list[Found] = []
+    left_out: list[str] = []
     for tree in trees:
         for folder in _sentences(tree, left_out):
             subject, _, emotion, level, sentence = folder.relative_to(tree).parts
