@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def read_take(path: str | Path) -> Take:
             arrays = {key: stored[key] for key in (*_KEYS, *_TEXTS) if key in stored.files}
     except OSError as error:
         raise LsfError("request_invalid", f"{path} could not be read: {error.strerror}.") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise invalid(path, "is not a take of ours") from error
     missing = [key for key in (*_KEYS, *_TEXTS) if key not in arrays]
     if missing:

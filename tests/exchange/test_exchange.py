@@ -380,6 +380,23 @@ def test_a_damaged_npz_is_a_sentence(tmp_path: Path, arrays: dict, sentence: str
         read_take(tmp_path / "a.npz")
 
 
+def test_any_byte_of_an_npz_may_be_wrong(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    motion = rng.normal(0, 0.1, (30, 53)).astype(np.float32)
+    write_take(tmp_path / "whole.npz", Take(motion, "head", {}))
+    whole = (tmp_path / "whole.npz").read_bytes()
+    refused = 0
+    for place in rng.integers(30, len(whole), 200):
+        broken = bytearray(whole)
+        broken[place] ^= 0xFF
+        (tmp_path / "a.npz").write_bytes(broken)
+        try:
+            read_take(tmp_path / "a.npz")
+        except LsfError:
+            refused += 1
+    assert refused > 100
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.json", "a.npz", "a.txt"])
 def test_files_of_other_kinds_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\xff\x00\x12 not text")
