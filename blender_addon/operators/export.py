@@ -9,7 +9,7 @@ from ..output.export import SUFFIXES, export, sound_beside
 from ..output.files import OutputError
 from ..rig import actions, targets
 from .animate import selected_meshes
-from .takes import present_take
+from .takes import present_take, proposed_path
 
 
 class LSFExport(bpy.types.Operator):
@@ -34,9 +34,7 @@ class LSFExport(bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask for the file's name."""
-        action = present_take(context.scene)
-        folder = Path(bpy.data.filepath).parent if bpy.data.filepath else Path.home()
-        self.filepath = str(folder / f"{action.name if action else 'head'}{self.format}")
+        self.filepath = proposed_path(context.scene, self.format)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 

@@ -9,7 +9,7 @@ from ..output.files import OutputError
 from ..output.video import render_video
 from ..rig import targets
 from .animate import selected_meshes
-from .takes import present_take
+from .takes import proposed_path
 
 
 class LSFRenderVideo(bpy.types.Operator):
@@ -33,9 +33,7 @@ class LSFRenderVideo(bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask for the file's name."""
-        action = present_take(context.scene)
-        folder = Path(bpy.data.filepath).parent if bpy.data.filepath else Path.home()
-        self.filepath = str(folder / f"{action.name if action else 'head'}.mp4")
+        self.filepath = proposed_path(context.scene, ".mp4")
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 

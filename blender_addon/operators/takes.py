@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Switch between takes, and remove one."""
 
+from pathlib import Path
+
 import bpy
 
 from .. import runtime
@@ -32,6 +34,13 @@ def present_take(scene: bpy.types.Scene) -> bpy.types.Action | None:
     key = head.data.shape_keys if head is not None and head.type == "MESH" else None
     action = key.animation_data.action if key is not None and key.animation_data else None
     return action if action is not None and actions.metadata(action) else None
+
+
+def proposed_path(scene: bpy.types.Scene, suffix: str) -> str:
+    """Path for a file of the present take: beside the .blend, or at home."""
+    action = present_take(scene)
+    folder = Path(bpy.data.filepath).parent if bpy.data.filepath else Path.home()
+    return str(folder / f"{action.name if action else 'head'}{suffix}")
 
 
 def _idle(operator: type[bpy.types.Operator]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ def _read_numpy(path: Path) -> Mesh:
             found = {key: stored[key] for key in ("vertices", "triangles") if key in stored.files}
     except OSError as error:
         raise LsfError("request_invalid", f"{path} could not be read: {error.strerror}.") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise invalid(path, "is not an array of points") from error
     if "vertices" not in found:
         raise invalid(path, "has no vertices")

@@ -83,8 +83,8 @@ def test_a_process_killed_in_the_middle_of_writing(
     out = cache.parent / "out"
     killed = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("killed.py")), moment, str(cache), str(out)],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL

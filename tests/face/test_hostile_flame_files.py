@@ -24,7 +24,7 @@ import pytest
 from lsf_backend.errors import LsfError
 from lsf_backend.face import flame_file, flame_pickle
 from lsf_backend.face.flame_file import read_flame
-from tests.faces.flame_fabricate import flame_arrays
+from tests.face.flame_fabricate import flame_arrays
 
 ARRAYS = flame_arrays(12, 8)
 

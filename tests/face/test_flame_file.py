@@ -12,7 +12,7 @@ import scipy.sparse
 from lsf_backend.errors import LsfError
 from lsf_backend.face.face_model import FaceModel
 from lsf_backend.face.flame_file import ARRAY_KEYS, convert_flame, read_flame, save_flame
-from tests.faces.flame_fabricate import (
+from tests.face.flame_fabricate import (
     Ch,
     Select,
     flame_2020,
