@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which shape key a channel drives: ARKit names in any spelling. No bpy.
+"""Which shape key a channel drives: ARKit names, whatever their case and separators. No bpy.
 
 The seam for richer retargeting: whatever comes later also ends as {channel: shape key name}.
 """
