@@ -16,7 +16,7 @@ from .output.export import SUFFIXES, export, sound_beside
 from .output.files import OutputError
 from .output.sheet import contact_sheet
 from .output.video import render_video
-from .rig.names import ARKIT_NAMES, match
+from .rig import targets
 from .take import Take, TakeError, TakeSettings
 
 Progress = Callable[[str, float], None]
@@ -79,7 +79,7 @@ def run(job: Job, on_progress: Progress | None = None) -> Result:
         runtime.current = None
         if not take.action_name:
             return Result(2 if take.user_fault else 1, tuple(take.report))
-        head = take.targets[0].object()
+        head = take.objects()[0]
         if job.keep_stage and scene.camera is None:
             stage.set_up(scene, head, job.size)
         for path in job.outputs:
@@ -113,13 +113,7 @@ def _choose_head(scene: bpy.types.Scene, name: str) -> None:
         scene.lsf.head = obj
     if scene.lsf.head is not None:
         return
-    fitting = [
-        obj
-        for obj in scene.objects
-        if obj.type == "MESH"
-        and obj.data.shape_keys is not None
-        and len(match(ARKIT_NAMES, obj.data.shape_keys.key_blocks.keys())) > 1
-    ]
+    fitting = [obj for obj in scene.objects if _could_speak(obj)]
     if len(fitting) > 1:
         names = ", ".join(sorted(obj.name for obj in fitting))
         raise TakeError(f"Several meshes could speak: {names}. Say which one: --head NAME.")
@@ -127,9 +121,15 @@ def _choose_head(scene: bpy.types.Scene, name: str) -> None:
         scene.lsf.head = fitting[0]
 
 
+def _could_speak(obj: bpy.types.Object) -> bool:
+    target = targets.target_of(obj)
+    driven = target.paths().values() if target is not None else ()
+    return sum(len(paths) for paths in driven) > 1 and not targets.unusable(obj)
+
+
 def _write(path: Path, scene: bpy.types.Scene, take: Take, job: Job, tell: Progress) -> list[str]:
     suffix = path.suffix.lower()
-    objects = [obj for obj in (target.object() for target in take.targets) if obj is not None]
+    objects = take.objects()
     if suffix == ".blend":
         _save_blend(path)
     elif suffix == ".mp4":

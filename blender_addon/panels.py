@@ -161,12 +161,11 @@ class LSF_PT_takes(_Panel, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        head = context.scene.lsf.head
-        return head is not None and head.type == "MESH" and head.data.shape_keys is not None
+        return bool(targets.owners_of(context.scene.lsf.head))
 
     def draw(self, context: bpy.types.Context) -> None:
         present = present_take(context.scene)
-        names = actions.takes_of(context.scene.lsf.head.data.shape_keys)
+        names = actions.takes_of(targets.owners_of(context.scene.lsf.head)[0])
         column = self.layout.column(align=True)
         for name in names:
             shown = present is not None and present.name == name

@@ -23,6 +23,7 @@ from .rig.clip import Clip, ClipError
 from .rig.head import betas_of, create_head
 from .rig.head_file import HeadError, load_betas
 from .rig.rollback import Rollback
+from .rig.target import Target
 
 # Keys land when a quarter more frames have come: early ones at once, and the work stays linear.
 LANDING_GROWTH = 1.25
@@ -109,12 +110,16 @@ class Take:
             raise TakeError(str(error)) from error
         if backend.busy:
             raise TakeError("Another take is being made. Wait for it, or cancel it.")
-        backend.submit(settings.request(), self._betas)
+        request = dataclasses.replace(settings.request(), output=self._plan.output)
+        backend.submit(request, self._betas)
 
     def _identity(self) -> np.ndarray | None:
         if self.settings.identity.strip():
             return load_betas(self.settings.identity)
-        return betas_of(self.targets[0].object()) if self.targets else None
+        return betas_of(self._first_mesh()) if self.targets else None
+
+    def _first_mesh(self) -> bpy.types.Object | None:
+        return next(iter(self.targets[0].objects()), None)
 
     @property
     def scene(self) -> bpy.types.Scene:
@@ -128,6 +133,10 @@ class Take:
     def scene_fps(self) -> float:
         """Frames per second of the scene, exactly (29.97 is 30 / 1.001)."""
         return self.scene.render.fps / self.scene.render.fps_base
+
+    def objects(self) -> list[bpy.types.Object]:
+        """Objects that the take drives, meshes first."""
+        return dataclasses.replace(self._plan, targets=tuple(self.targets)).objects()
 
     def run(self, on_progress: Callable[[str, float], None] | None = None) -> None:
         """Block until the take is finished (background mode, command line)."""
@@ -244,7 +253,7 @@ class Take:
         self.fraction, self.stage = 1.0, "done"
         self._rollback.keep()
 
-    def _post_check(self, target: targets.Target) -> tuple[bool, str]:
+    def _post_check(self, target: Target) -> tuple[bool, str]:
         scene, values = self.scene, self._values[: self._count]
         frames = timing.scene_frames_from_motion(
             0, self._count, self.settings.start_frame, self.scene_fps
@@ -253,8 +262,8 @@ class Take:
         here, between = scene.frame_current, scene.frame_subframe
         moved = check.moved_mm(scene, target, frames[quiet], frames[busy])
         scene.frame_set(here, subframe=between)
-        shapes = sum(len(target.mapping) for target in self.targets)
-        return check.verdict(self._keys, shapes, moved, target)
+        amount = self._clip.amount() if self._clip is not None else "nothing"
+        return check.verdict(self._keys, amount, moved, target)
 
     def _metadata(self, told: dict[str, Any]) -> dict[str, Any]:
         settings = dataclasses.asdict(self.settings)
@@ -277,7 +286,7 @@ class Take:
         duration_s = self._count / timing.MOTION_FPS
         if settings.add_sound:
             span = (settings.start_frame, settings.start_s, duration_s)
-            head = self.targets[0].object_name
+            head = self.targets[0].name
             problem = sound.add(scene, settings.audio, self.action_name, head, span, self._rollback)
             if problem:
                 self.report.append(problem)

@@ -46,7 +46,7 @@ class LSFExport(bpy.types.Operator):
         scene = context.scene
         plan = targets.plan(scene, selected_meshes(context))
         try:
-            export(scene, [target.object() for target in plan.targets], path)
+            export(scene, plan.objects(), path)
             written = [path.name]
             action = present_take(scene)
             audio = actions.metadata(action).get("audio", "") if action else ""

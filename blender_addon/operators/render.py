@@ -42,10 +42,10 @@ class LSFRenderVideo(bpy.types.Operator):
         path = Path(bpy.path.abspath(self.filepath))
         path = path if path.suffix.lower() == ".mp4" else path.with_name(f"{path.name}.mp4")
         plan = targets.plan(context.scene, selected_meshes(context))
-        if not plan.targets:
+        if not plan.objects():
             self.report({"ERROR"}, "There is no head to render. Animate one first.")
             return {"CANCELLED"}
-        manager, head = context.window_manager, plan.targets[0].object()
+        manager, head = context.window_manager, plan.objects()[0]
         manager.progress_begin(0.0, 1.0)
         try:
             tell = manager.progress_update

@@ -6,19 +6,18 @@ from pathlib import Path
 import bpy
 
 from .. import runtime
-from ..rig import actions, sound
+from ..rig import actions, sound, targets
+from ..rig.target import reset
 
 
 def show_take(scene: bpy.types.Scene, action: bpy.types.Action) -> int:
-    """Assign a take to every mesh it was made for, with its sound; gives how many."""
-    told = actions.metadata(action)
-    take, count = told.get("take", action.name), 0
+    """Assign a take to everything it was made for, with its sound; gives how many."""
+    take, count = actions.metadata(action).get("take", action.name), 0
     parts = [other for other in bpy.data.actions if actions.metadata(other).get("take") == take]
-    for name in told.get("keys", "").split("\n"):
-        key = bpy.data.shape_keys.get(name)
-        part = next((p for p in parts if key is not None and actions.drives(p, key)), None)
+    for owner in actions.owners_of(action):
+        part = next((p for p in parts if owner.datablock() and actions.drives(p, owner)), None)
         if part is not None:
-            actions.assign(part, key)
+            actions.assign(part, owner)
             count += 1
     strips = [strip for strip in sound.strips(scene) if strip.get(sound.TAKE)]
     heads = {strip.get(sound.HEAD) for strip in strips if strip.get(sound.TAKE) == take}
@@ -30,10 +29,8 @@ def show_take(scene: bpy.types.Scene, action: bpy.types.Action) -> int:
 
 def present_take(scene: bpy.types.Scene) -> bpy.types.Action | None:
     """The take that is shown on the chosen head, None where it shows something else."""
-    head = scene.lsf.head
-    key = head.data.shape_keys if head is not None and head.type == "MESH" else None
-    action = key.animation_data.action if key is not None and key.animation_data else None
-    return action if action is not None and actions.metadata(action) else None
+    shown = [actions.active(owner) for owner in targets.owners_of(scene.lsf.head)]
+    return next((action for action in shown if action and actions.metadata(action)), None)
 
 
 def proposed_path(scene: bpy.types.Scene, suffix: str) -> str:
@@ -93,17 +90,21 @@ class LSFRemoveTake(bpy.types.Operator):
         scene = context.scene
         action = present_take(scene)
         take = actions.metadata(action).get("take", action.name)
-        key = scene.lsf.head.data.shape_keys
-        for other in list(bpy.data.actions):
-            if actions.metadata(other).get("take") == take:
-                bpy.data.actions.remove(other)
+        parts = [other for other in bpy.data.actions if actions.metadata(other).get("take") == take]
+        driven = [
+            (owner, actions.driven_paths(part, owner))
+            for part in parts
+            for owner in actions.owners_of(part)
+            if owner.datablock() and actions.drives(part, owner)
+        ]
+        for part in parts:
+            bpy.data.actions.remove(part)
         sound.remove(scene, take)
-        left = actions.takes_of(key)
+        for owner, paths in driven:
+            reset(owner, paths)
+        left = actions.takes_of(targets.owners_of(scene.lsf.head)[0])
         if left:
             show_take(scene, bpy.data.actions[left[-1]])
-        else:
-            for block in key.key_blocks[1:]:
-                block.value = 0.0
         return {"FINISHED"}
 
 

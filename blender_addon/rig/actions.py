@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Actions of a take, and the one place that knows how Blender's versions differ about them.
 
-Before 4.4 an Action holds F-curves itself: one Action per mesh. From 4.4 on it holds slots: one
-Action per take, one slot per mesh. ``Action.fcurves`` is gone in 5.0, so slots are used where they
-exist. Names are kept, not references: undo frees what a reference points to.
+Before 4.4 an Action holds F-curves itself: one Action per datablock. From 4.4 on it holds slots:
+one Action per take, one slot per datablock (face and rig in one clip). ``Action.fcurves`` is gone
+in 5.0, so slots are used where they exist. A datablock is one that :class:`Owner` names.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 
 import bpy
 import numpy as np
+
+from .target import Curve, Owner
 
 SLOTS = bpy.app.version >= (4, 4, 0)
 METADATA = "lsf"
@@ -28,85 +30,82 @@ def take_name(stem: str) -> str:
     return f"{stem} take {number}"
 
 
-def new_action(name: str, key: bpy.types.Key) -> bpy.types.Action:
-    """Make (or, with slots, extend) the Action of a take so that it can drive ``key``."""
+def new_action(name: str, owner: Owner) -> bpy.types.Action:
+    """Make (or, with slots, extend) the Action of a take so that it can drive ``owner``."""
     if not SLOTS:
         return bpy.data.actions.new(name)
     action = bpy.data.actions.get(name)
     if action is None:
         action = bpy.data.actions.new(name)
         action.layers.new("Layer").strips.new(type="KEYFRAME")
-    action.slots.new(id_type="KEY", name=key.name)
+    action.slots.new(id_type=owner.id_type, name=owner.name)
     return action
 
 
-def slot_for(action: bpy.types.Action, key: bpy.types.Key) -> Any:
-    """Slot of ``action`` that drives ``key``, None where there are no slots or no such slot."""
+def slot_for(action: bpy.types.Action, owner: Owner) -> Any:
+    """Slot of ``action`` that drives ``owner``, None where there are no slots or no such slot."""
     if not SLOTS:
         return None
-    wanted = [slot for slot in action.slots if slot.target_id_type == "KEY"]
-    named = [slot for slot in wanted if slot.name_display == key.name]
+    wanted = [slot for slot in action.slots if slot.target_id_type == owner.id_type]
+    named = [slot for slot in wanted if slot.name_display == owner.name]
     return (named or wanted or [None])[0]
 
 
-def assign(action: bpy.types.Action | None, key: bpy.types.Key, slot: Any = None) -> None:
-    """Make ``action`` the active one of ``key``."""
-    data = key.animation_data or key.animation_data_create()
+def assign(action: bpy.types.Action | None, owner: Owner, slot: Any = None) -> None:
+    """Make ``action`` the active one of ``owner``."""
+    datablock = owner.datablock()
+    data = datablock.animation_data or datablock.animation_data_create()
     data.action = action
     if SLOTS and action is not None:
-        slot = slot or slot_for(action, key)
+        slot = slot or slot_for(action, owner)
         if slot is not None:
             data.action_slot = slot
 
 
-def fcurves(action: bpy.types.Action, key: bpy.types.Key) -> Any:
-    """F-curves of ``action`` that drive ``key`` (a collection with new, find, remove)."""
+def active(owner: Owner) -> bpy.types.Action | None:
+    """Return the Action that ``owner`` shows now."""
+    datablock = owner.datablock()
+    data = datablock.animation_data if datablock is not None else None
+    return data.action if data is not None else None
+
+
+def fcurves(action: bpy.types.Action, owner: Owner) -> Any:
+    """F-curves of ``action`` that drive ``owner`` (a collection with new, find, remove)."""
     if not SLOTS:
         return action.fcurves
     strip = action.layers[0].strips[0]
-    return strip.channelbag(slot_for(action, key), ensure=True).fcurves
+    return strip.channelbag(slot_for(action, owner), ensure=True).fcurves
 
 
-def data_path(shape_key: str) -> str:
-    """RNA path of a shape key's value."""
-    return f'key_blocks["{bpy.utils.escape_identifier(shape_key)}"].value'
+def write_curves(action: bpy.types.Action, frames: np.ndarray, curves: list[Curve]) -> int:
+    """Set the keys of ``curves`` at frames [T] (scene, fractional); gives the number of keys.
 
-
-def write_keys(
-    action: bpy.types.Action,
-    key: bpy.types.Key,
-    shape_keys: list[str],
-    frames: np.ndarray,
-    values: np.ndarray,
-) -> int:
-    """Set the keys of ``shape_keys`` to frames [T] (scene, fractional) and values [T, C] float32.
-
-    Overwrites what this Action held before; gives the number of keys.
+    Overwrites what this Action held before. The curves are of one owner, or there are slots.
     """
-    curves = fcurves(action, key)
     points = np.empty((len(frames), 2), dtype=np.float32)
     points[:, 0] = frames
     linear = np.full(len(frames), LINEAR, dtype=np.int32)
     handles = np.full(len(frames), AUTO_CLAMPED, dtype=np.int32)
-    for column, name in enumerate(shape_keys):
-        path = data_path(name)
-        curve = curves.find(path) or curves.new(path)
-        keys = curve.keyframe_points
+    places = {owner: fcurves(action, owner) for owner in {curve.owner for curve in curves}}
+    for curve in curves:
+        place, where = places[curve.owner], {"index": curve.index}
+        found = place.find(curve.data_path, **where) or place.new(curve.data_path, **where)
+        keys = found.keyframe_points
         if len(keys) < len(frames):
             keys.add(len(frames) - len(keys))
-        points[:, 1] = values[:, column]
+        points[:, 1] = curve.values
         keys.foreach_set("co", points.ravel())
         keys.foreach_set("interpolation", linear)
         keys.foreach_set("handle_left_type", handles)
         keys.foreach_set("handle_right_type", handles)
-        curve.update()
-    return len(frames) * len(shape_keys)
+        found.update()
+    return len(frames) * len(curves)
 
 
-def driven_paths(action: bpy.types.Action, key: bpy.types.Key) -> set[str]:
-    """RNA paths that ``action`` animates on ``key``."""
+def driven_paths(action: bpy.types.Action, owner: Owner) -> set[str]:
+    """RNA paths that ``action`` animates on ``owner``."""
     if SLOTS:
-        slot = slot_for(action, key)
+        slot = slot_for(action, owner)
         if slot is None or not action.layers or not action.layers[0].strips:
             return set()
         bag = action.layers[0].strips[0].channelbag(slot)
@@ -137,17 +136,22 @@ def _storable(value: Any) -> Any:
     return str(value)
 
 
-def takes_of(key: bpy.types.Key) -> list[str]:
-    """Names of all takes that were made for ``key``, oldest first."""
-    found = [action.name for action in bpy.data.actions if drives(action, key)]
+def takes_of(owner: Owner) -> list[str]:
+    """Names of all takes that were made for ``owner``, oldest first."""
+    found = [action.name for action in bpy.data.actions if drives(action, owner)]
     return sorted(found, key=_take_order)
 
 
-def drives(action: bpy.types.Action, key: bpy.types.Key) -> bool:
-    """True for a take that was made for ``key`` (before 4.4: the take's Action for this mesh)."""
-    told = metadata(action)
-    own = told.get("own", "")
-    return key.name in told.get("keys", "").split("\n") and (not own or own == key.name)
+def owners_of(action: bpy.types.Action) -> list[Owner]:
+    """Everything that the take of an Action drives."""
+    lines = metadata(action).get("owners", "").split("\n")
+    return [Owner.parse(line) for line in lines if line]
+
+
+def drives(action: bpy.types.Action, owner: Owner) -> bool:
+    """True for a take that was made for ``owner`` (before 4.4: the take's Action for it)."""
+    own = metadata(action).get("own", "")
+    return owner in owners_of(action) and own in ("", str(owner))
 
 
 def _take_order(name: str) -> tuple[str, int]:

@@ -6,9 +6,8 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from .targets import Target, concerns
+from .target import Target
 
-LIP_SHAPES = ("mouthPucker", "mouthFunnel", "mouthClose", "jawOpen")
 STILL_MM = 0.05
 
 
@@ -23,17 +22,18 @@ def moved_mm(
     scene: bpy.types.Scene, target: Target, frame_a: float, frame_b: float
 ) -> tuple[float, bool]:
     """Largest way in mm that a lip vertex goes between two scene frames; False: not lips alone."""
-    obj = target.object()
-    if obj is None:
-        return 0.0, False
-    points = [evaluated_points(scene, obj, frame) for frame in (frame_a, frame_b)]
-    if len(points[0]) != len(points[1]) or not len(points[0]):
-        return 0.0, False
-    lips = lip_vertices(obj, target)
-    usable = len(lips) > 0 and len(points[0]) == len(obj.data.vertices)
-    a, b = (p[lips] if usable else p for p in points)
+    meshes = [obj for obj in target.objects() if obj.type == "MESH"]
+    farthest = 0.0
     mm = 1000.0 * scene.unit_settings.scale_length
-    return float(np.linalg.norm(b - a, axis=1).max() * mm), usable
+    for index, obj in enumerate(meshes):
+        a, b = (evaluated_points(scene, obj, frame) for frame in (frame_a, frame_b))
+        if len(a) != len(b) or not len(a):
+            continue
+        lips = target.lips() if index == 0 else np.zeros(0, dtype=np.int64)
+        if len(lips) and len(a) == len(obj.data.vertices):
+            return float(np.linalg.norm(b[lips] - a[lips], axis=1).max() * mm), True
+        farthest = max(farthest, float(np.linalg.norm(b - a, axis=1).max() * mm))
+    return farthest, False
 
 
 def evaluated_points(scene: bpy.types.Scene, obj: bpy.types.Object, frame: float) -> np.ndarray:
@@ -49,41 +49,16 @@ def evaluated_points(scene: bpy.types.Scene, obj: bpy.types.Object, frame: float
     return points.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def lip_vertices(obj: bpy.types.Object, target: Target) -> np.ndarray:
-    """Vertices of the lips: the head's own region, else what the lip shapes move most. [n] int."""
-    group = obj.vertex_groups.get("lips")
-    if group is not None:
-        index = group.index
-        inside = [v.index for v in obj.data.vertices if any(g.group == index for g in v.groups)]
-        return np.array(inside, dtype=np.int64)
-    key = obj.data.shape_keys
-    for name in LIP_SHAPES:
-        if name in target.mapping:
-            block = key.key_blocks[target.mapping[name]]
-            way = np.linalg.norm(_points(block) - _points(block.relative_key), axis=1)
-            if way.max() > 0:
-                return np.flatnonzero(way > 0.5 * way.max())
-    return np.zeros(0, dtype=np.int64)
-
-
-def _points(block: bpy.types.ShapeKey) -> np.ndarray:
-    points = np.empty(len(block.data) * 3, dtype=np.float32)
-    block.data.foreach_get("co", points)
-    return points.reshape(-1, 3)
-
-
-def verdict(keys: int, shapes: int, moved: tuple[float, bool], target: Target) -> tuple[bool, str]:
-    """Whether the take shows, and the sentence that says so."""
+def verdict(keys: int, amount: str, moved: tuple[float, bool], target: Target) -> tuple[bool, str]:
+    """Whether the take shows, and the sentence that says so; ``amount`` is what is driven."""
     mm, lips = moved
-    done = f"{keys:,} keys on {shapes} shape keys"
+    done = f"{keys:,} keys on {amount}"
     if mm > STILL_MM:
         return True, f"{done}; {'lips' if lips else 'the mesh'} moved {mm:.1f} mm."
-    why = concerns(target)
-    obj = target.object()
-    data = target.key().animation_data if target.key() else None
-    if data is not None and any(not track.mute for track in data.nla_tracks):
+    why = target.concerns()
+    datas = [o.datablock().animation_data for o in target.paths() if o.datablock()]
+    if any(not track.mute for data in datas if data for track in data.nla_tracks):
         why.append("NLA tracks lie over the new Action.")
-    if obj is not None and (obj.hide_viewport or obj.hide_get()):
-        why.append(f"'{obj.name}' is hidden.")
+    why += [f"'{o.name}' is hidden." for o in target.objects() if o.hide_viewport or o.hide_get()]
     reason = " ".join(why) or "The sound gave no motion, or something else holds the mesh still."
     return False, f"{done}, but the mesh does not move. {reason}"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import bpy
@@ -10,7 +11,7 @@ import numpy as np
 
 from . import actions
 from .rollback import Rollback
-from .targets import Target
+from .target import Curve, Owner, Target
 
 SLIDER_LIMIT = 10.0  # Blender's own
 
@@ -25,84 +26,96 @@ class Clip:
     def __init__(self, name: str, targets: list[Target], rollback: Rollback) -> None:
         self.targets = targets
         self.notes: list[str] = []
-        self._actions: dict[str, str] = {}
+        self.driven: set[tuple[Owner, str]] = set()
+        self._actions: dict[Owner, str] = {}
         self._rollback = rollback
         self.name = name if bpy.data.actions.get(name) is None else actions.take_name(name)
         for target in targets:
-            self._begin(target)
+            paths = target.paths()
+            if not paths:
+                raise ClipError(f"'{target.name}' was removed.")
+            for owner, driven in paths.items():
+                self._begin(owner, driven)
         self.set_metadata({})
 
-    def _begin(self, target: Target) -> None:
-        key = target.key()
-        if key is None:
-            raise ClipError(f"'{target.object_name}' was removed.")
-        self._rollback.animation(target.object_name)
-        old = key.animation_data.action if key.animation_data else None
+    def _begin(self, owner: Owner, paths: Collection[str]) -> None:
+        if owner.datablock() is None:
+            raise ClipError(f"'{owner.name}' was removed.")
+        self._rollback.animation(owner, paths)
+        old = actions.active(owner)
         if old is not None:
             old.use_fake_user = True
-            self._note_loss(old, key, target)
+            self._note_loss(old, owner, paths)
         alone = not self._actions or actions.SLOTS
-        wanted = self.name if alone else f"{self.name} {target.object_name}"
+        wanted = self.name if alone else f"{self.name} {owner.name}"
         known = set(bpy.data.actions.keys())
-        action = actions.new_action(wanted, key)
+        action = actions.new_action(wanted, owner)
         if action.name not in known:
             self._rollback.new_action(action.name)
         if not self._actions:
             self.name = action.name
         action.use_fake_user = True
-        self._actions[target.object_name] = action.name
-        actions.assign(action, key)
+        self._actions[owner] = action.name
+        actions.assign(action, owner)
 
-    def _note_loss(self, old: bpy.types.Action, key: bpy.types.Key, target: Target) -> None:
-        ours = {actions.data_path(name) for name in target.mapping.values()}
-        lost = actions.driven_paths(old, key) - ours
+    def _note_loss(self, old: bpy.types.Action, owner: Owner, paths: Collection[str]) -> None:
+        lost = actions.driven_paths(old, owner) - set(paths)
         if lost and not actions.metadata(old):
             self.notes.append(
                 f"The Action '{old.name}' is kept but put aside; it also animated {len(lost)} "
-                f"other channels of '{target.object_name}'."
+                f"other channels of '{owner.name}'."
             )
-
-    def action(self, target: Target) -> bpy.types.Action | None:
-        """Return the target's Action, None where it was removed."""
-        return bpy.data.actions.get(self._actions[target.object_name])
 
     def write(self, frames: np.ndarray, values: np.ndarray, channels: tuple[str, ...]) -> int:
         """Set all keys: frames [T] (scene), values [T, C] -> number of keys."""
-        column = {name: i for i, name in enumerate(channels)}
-        count = 0
+        by_owner: dict[Owner, list[Curve]] = {owner: [] for owner in self._actions}
+        there = {owner for target in self.targets for owner in target.paths()}
+        gone = set(self._actions.values()) - set(bpy.data.actions.keys())
+        if gone or there != set(by_owner):
+            raise ClipError("The head or the take was removed while it was being made.")
         for target in self.targets:
-            key, action = target.key(), self.action(target)
-            if key is None or action is None:
-                raise ClipError("The head or the take was removed while it was being made.")
-            pairs = [(c, k) for c, k in target.mapping.items() if c in column]
-            names = [name for _, name in pairs]
-            chosen = values[:, [column[channel] for channel, _ in pairs]]
-            self._fit_sliders(target, names, chosen)
-            count += actions.write_keys(action, key, names, frames, chosen)
+            for curve in target.curves(values, channels):
+                by_owner[curve.owner].append(curve)
+        count = 0
+        for owner, curves in by_owner.items():
+            action = bpy.data.actions[self._actions[owner]]
+            if owner.id_type == "KEY":
+                self._fit_sliders(curves)
+            count += actions.write_curves(action, frames, curves)
+            self.driven |= {(owner, curve.data_path) for curve in curves}
         return count
 
-    def _fit_sliders(self, target: Target, names: list[str], values: np.ndarray) -> None:
+    def amount(self) -> str:
+        """How much is driven: ``52 shape keys and 1 bone``."""
+        shapes = sum(owner.id_type == "KEY" for owner, _ in self.driven)
+        bones = len({(o, p.rpartition(".")[0]) for o, p in self.driven if o.id_type != "KEY"})
+        counts = ((shapes, "shape key"), (bones, "bone"))
+        return " and ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in counts if n) or "nothing"
+
+    def _fit_sliders(self, curves: list[Curve]) -> None:
         """Widen slider ranges where values would be clamped: Blender's default is 0..1."""
-        lowest, highest = values.min(axis=0), values.max(axis=0)
-        for name, low, high in zip(names, lowest, highest, strict=True):
-            block = target.key().key_blocks[name]  # type: ignore[union-attr]
+        for curve in curves:
+            low, high = float(curve.values.min()), float(curve.values.max())
 
-            def owner(target: Target = target, name: str = name) -> Any:
-                return target.key().key_blocks[name]  # type: ignore[union-attr]
+            def block(curve: Curve = curve) -> Any:
+                return curve.owner.datablock().path_resolve(  # type: ignore[union-attr]
+                    curve.data_path.removesuffix(".value")
+                )
 
-            if low < block.slider_min:
-                self._rollback.attribute(owner, "slider_min")
-                block.slider_min = max(float(low), -SLIDER_LIMIT)
-            if high > block.slider_max:
-                self._rollback.attribute(owner, "slider_max")
-                block.slider_max = min(float(high), SLIDER_LIMIT)
+            if low < block().slider_min:
+                self._rollback.attribute(block, "slider_min")
+                block().slider_min = max(low, -SLIDER_LIMIT)
+            if high > block().slider_max:
+                self._rollback.attribute(block, "slider_max")
+                block().slider_max = min(high, SLIDER_LIMIT)
 
     def set_metadata(self, values: dict[str, Any]) -> None:
         """Store how the take was made on every Action of it."""
-        keys = "\n".join(target.key().name for target in self.targets if target.key())
-        for target in self.targets:
-            action, key = self.action(target), target.key()
-            if action is not None and key is not None:
-                own = "" if actions.SLOTS else key.name
-                told = {"take": self.name, "keys": keys, "own": own, **values}
-                actions.set_metadata(action, told)
+        owners = "\n".join(str(owner) for owner in self._actions)
+        for owner, name in self._actions.items():
+            action = bpy.data.actions.get(name)
+            if action is not None:
+                own = "" if actions.SLOTS else str(owner)
+                actions.set_metadata(
+                    action, {"take": self.name, "owners": owners, "own": own, **values}
+                )

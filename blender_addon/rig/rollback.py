@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any
 
 import bpy
 
 from . import actions
+from .target import Owner
 
 log = logging.getLogger(__name__)
 
@@ -40,26 +42,30 @@ class Rollback:
         value = getattr(owner(), name)
         self.add(lambda: setattr(owner(), name, value))
 
-    def animation(self, object_name: str) -> None:
-        """Remember which Action drives the shape keys of an object."""
-        key = bpy.data.objects[object_name].data.shape_keys
-        data = key.animation_data
+    def animation(self, owner: Owner, paths: Collection[str]) -> None:
+        """Remember which Action drives a datablock, and the values of what will be driven."""
+        datablock = owner.datablock()
+        data = datablock.animation_data
         action = data.action.name if data and data.action else None
         fake = data.action.use_fake_user if action else False
         slot = data.action_slot.identifier if action and actions.SLOTS and data.action_slot else ""
         had_data = data is not None
+        before = {path: _value(datablock, path) for path in paths}
 
         def restore() -> None:
-            key = bpy.data.objects[object_name].data.shape_keys
+            datablock = owner.datablock()
             if action is None:
                 if had_data:
-                    actions.assign(None, key)
+                    actions.assign(None, owner)
                 else:
-                    key.animation_data_clear()
-                return
-            old = bpy.data.actions[action]
-            actions.assign(old, key, old.slots.get(slot) if slot else None)
-            old.use_fake_user = fake
+                    datablock.animation_data_clear()
+            else:
+                old = bpy.data.actions[action]
+                actions.assign(old, owner, old.slots.get(slot) if slot else None)
+                old.use_fake_user = fake
+            for path, value in before.items():
+                parent, _, name = path.rpartition(".")
+                setattr(datablock.path_resolve(parent) if parent else datablock, name, value)
 
         self.add(restore)
 
@@ -79,3 +85,8 @@ class Rollback:
     def new_action(self, name: str) -> None:
         """Remember to delete an Action."""
         self.add(lambda: bpy.data.actions.remove(bpy.data.actions[name]))
+
+
+def _value(datablock: bpy.types.ID, path: str) -> Any:
+    value = datablock.path_resolve(path)
+    return value if isinstance(value, float | int | bool) else tuple(value)

@@ -1,32 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pre-flight: which meshes a take will drive, what is missing, and why something cannot be."""
+"""The pre-flight: which characters a take will drive, and why something cannot be."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import bpy
 
-from . import actions
-from .names import ARKIT_NAMES, match
+from . import arkit_mesh
+from .names import ARKIT_NAMES
+from .target import Owner, Target
 
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """A mesh with the shape key that each channel drives. Names only: undo frees references."""
-
-    object_name: str
-    mapping: dict[str, str]
-
-    def object(self) -> bpy.types.Object | None:
-        """Return the mesh object, None where it is gone."""
-        obj = bpy.data.objects.get(self.object_name)
-        return obj if obj is not None and obj.type == "MESH" and obj.data.shape_keys else None
-
-    def key(self) -> bpy.types.Key | None:
-        """Return the shape-key datablock, None where it is gone."""
-        obj = self.object()
-        return obj.data.shape_keys if obj is not None else None
+# Asked in this order what a mesh is; the first answer counts.
+RECOGNISERS: tuple[Callable[[bpy.types.Object], Target | None], ...] = (arkit_mesh.recognise,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +25,22 @@ class Plan:
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def output(self) -> str:
+        """Frames that the targets want (``AnimateRequest.output``)."""
+        return self.targets[0].output if self.targets else "arkit"
+
+    def objects(self) -> list[bpy.types.Object]:
+        """Objects of all targets, meshes first."""
+        found = [obj for target in self.targets for obj in target.objects()]
+        return sorted(dict.fromkeys(found), key=lambda obj: obj.type != "MESH")
+
     def sentence(self) -> str:
         """What will be driven, for the panel."""
         if self.creates_head:
             return f"The bundled head will be added ({len(ARKIT_NAMES)} shapes)."
-        parts = [f"{t.object_name}: {len(t.mapping)} of {len(ARKIT_NAMES)}" for t in self.targets]
-        return f"Drives {', '.join(parts)} shapes." if parts else "Nothing can be driven yet."
+        parts = [target.summary() for target in self.targets]
+        return f"Drives {', '.join(parts)}." if parts else "Nothing can be driven yet."
 
 
 def plan(scene: bpy.types.Scene, selected: list[bpy.types.Object]) -> Plan:
@@ -54,19 +51,24 @@ def plan(scene: bpy.types.Scene, selected: list[bpy.types.Object]) -> Plan:
     meshes = [head] if head is not None else [obj for obj in selected if obj.type == "MESH"]
     if not meshes:
         return Plan(creates_head=True)
-    targets, problems, warnings = [], [], []
+    targets: list[Target] = []
+    problems: list[str] = []
+    warnings: list[str] = []
+    taken: set[Owner] = set()
     for obj in meshes:
+        target = target_of(obj)
         reason = unusable(obj)
-        if reason:
+        if reason or target is None:
             problems.append(reason)
-            continue
-        target = Target(obj.name, match(ARKIT_NAMES, obj.data.shape_keys.key_blocks.keys()))
-        if any(target.key() == other.key() for other in targets):
-            continue
-        targets.append(target)
-        warnings += concerns(target)
+        elif not taken & set(target.paths()):
+            taken |= set(target.paths())
+            targets.append(target)
+            warnings += target.concerns()
     if head is not None and problems:
         return Plan(problems=tuple(problems))
+    if len({target.output for target in targets}) > 1:
+        names = ", ".join(target.name for target in targets)
+        return Plan(problems=(f"{names} need different frames; animate one after the other.",))
     # A selected mesh that cannot be driven (Blender's default cube) does not stop a take.
     if targets:
         return Plan(tuple(targets), warnings=(*warnings, *problems))
@@ -74,48 +76,39 @@ def plan(scene: bpy.types.Scene, selected: list[bpy.types.Object]) -> Plan:
     return Plan(creates_head=True, warnings=short)
 
 
+def target_of(obj: bpy.types.Object | None) -> Target | None:
+    """Return what a take would drive on ``obj``, None where it cannot."""
+    found = (recognise(obj) for recognise in RECOGNISERS if obj is not None)
+    return next((target for target in found if target is not None), None)
+
+
+def owners_of(obj: bpy.types.Object | None) -> tuple[Owner, ...]:
+    """Datablocks whose Actions are takes of ``obj``; the first one tells them all."""
+    target = target_of(obj)
+    return tuple(target.paths()) if target is not None else ()
+
+
 def unusable(obj: bpy.types.Object) -> str:
     """Why ``obj`` cannot be driven, in one sentence; empty where it can."""
     if obj.type != "MESH":
         return f"'{obj.name}' is not a mesh."
-    key = obj.data.shape_keys
-    if key is None:
-        return (
-            f"'{obj.name}' has no shape keys. Choose a mesh that has ARKit shape keys, "
-            "or clear the field for the bundled head."
-        )
-    if not match(ARKIT_NAMES, key.key_blocks.keys()):
+    target = target_of(obj)
+    if target is None:
+        key = obj.data.shape_keys
+        if key is None:
+            return (
+                f"'{obj.name}' has no shape keys. Choose a mesh that has ARKit shape keys, "
+                "or clear the field for the bundled head."
+            )
         return (
             f"'{obj.name}' has {len(key.key_blocks) - 1} shape keys, but none has an ARKit name "
             "such as jawOpen."
         )
-    if key.library is not None or obj.data.library is not None:
-        return f"'{obj.name}' is linked from another file. Make its mesh local first."
-    if key.animation_data is not None and key.animation_data.use_tweak_mode:
-        return f"'{obj.name}' is in the NLA editor's tweak mode. Leave it first."
+    for part in target.objects():
+        if part.library is not None or part.data.library is not None:
+            return f"'{part.name}' is linked from another file. Make it and its data local first."
+    for owner in target.paths():
+        data = owner.datablock().animation_data
+        if data is not None and data.use_tweak_mode:
+            return f"'{obj.name}' is in the NLA editor's tweak mode. Leave it first."
     return ""
-
-
-def concerns(target: Target) -> list[str]:
-    """What will keep some keys from showing, or be missing, though the take can be made."""
-    obj, key = target.object(), target.key()
-    if obj is None or key is None:
-        return []
-    found = []
-    missing = [name for name in ARKIT_NAMES if name not in target.mapping]
-    if missing:
-        some = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
-        found.append(f"'{obj.name}' lacks {len(missing)} shapes: {some}.")
-    paths = {actions.data_path(name) for name in target.mapping.values()}
-    data = key.animation_data
-    drivers = [d for d in (data.drivers if data else ()) if d.data_path in paths]
-    if drivers:
-        found.append(f"{len(drivers)} shapes of '{obj.name}' have drivers, which win over keys.")
-    muted = [name for name in target.mapping.values() if key.key_blocks[name].mute]
-    if muted:
-        found.append(f"{len(muted)} shapes of '{obj.name}' are muted.")
-    if obj.show_only_shape_key:
-        found.append(f"'{obj.name}' shows one pinned shape only; unpin it to see the motion.")
-    if not key.use_relative:
-        found.append(f"'{obj.name}' has absolute shape keys; relative ones are needed.")
-    return found

@@ -12,6 +12,7 @@ import pytest
 from blender_addon import runtime
 from blender_addon.properties import take_settings
 from blender_addon.rig import actions, head_file
+from blender_addon.rig.target import Curve, Owner, shape_key_path
 from blender_addon.take import Take, TakeError
 
 from .conftest import animate, fake_launch, make_face
@@ -37,10 +38,10 @@ def test_a_failed_take_leaves_the_scene_as_it_was(scene, speech, name, with_face
     if with_face:
         face = scene.lsf.head = make_face()
         key = face.data.shape_keys
-        own = actions.new_action("mine", key)
-        actions.assign(own, key)
-        values = np.zeros((1, 1), dtype=np.float32)
-        actions.write_keys(own, key, ["jawOpen"], np.array([5.0]), values)
+        own = actions.new_action("mine", Owner.of(key))
+        actions.assign(own, Owner.of(key))
+        curve = Curve(Owner.of(key), shape_key_path("jawOpen"), np.zeros(1))
+        actions.write_curves(own, np.array([5.0]), [curve])
     before = snapshot(scene)
     assert animate(speech(name)) == {"CANCELLED"}
     assert snapshot(scene) == before
@@ -88,10 +89,10 @@ def test_a_mesh_that_cannot_speak_is_named(scene, speech, names, words) -> None:
 
 def test_nla_tweak_mode_is_said(scene, face, speech) -> None:
     key = face.data.shape_keys
-    action = actions.new_action("mine", key)
-    actions.assign(action, key)
-    values = np.ones((2, 1), dtype=np.float32)
-    actions.write_keys(action, key, ["jawOpen"], np.array([1.0, 20.0]), values)
+    action = actions.new_action("mine", Owner.of(key))
+    actions.assign(action, Owner.of(key))
+    curve = Curve(Owner.of(key), shape_key_path("jawOpen"), np.ones(2))
+    actions.write_curves(action, np.array([1.0, 20.0]), [curve])
     track = key.animation_data.nla_tracks.new()
     track.strips.new("s", 1, action)
     key.animation_data.action = None
@@ -113,7 +114,7 @@ def test_cancel_keeps_what_has_landed(scene, face, speech) -> None:
     take.run()
     assert take.cancelled and take.ok and take.report[0].startswith("Cancelled after")
     key = face.data.shape_keys
-    curves = actions.fcurves(key.animation_data.action, key)
+    curves = actions.fcurves(key.animation_data.action, Owner.of(key))
     lengths = {len(curve.keyframe_points) for curve in curves}
     assert len(curves) == 52 and len(lengths) == 1 and 0 < lengths.pop() < 1500
     assert actions.metadata(key.animation_data.action)["frames"] > 0

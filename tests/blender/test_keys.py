@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from blender_addon.rig import actions, sound, targets
+from blender_addon.rig.target import Curve, Owner, shape_key_path
 from lsf_backend.face.arkit import ARKIT_NAMES
 
 from .conftest import animate, make_face
@@ -14,7 +15,7 @@ from .fake_backend import curves
 
 def keys_of(obj, shape: str) -> np.ndarray:
     key = obj.data.shape_keys
-    curve = actions.fcurves(key.animation_data.action, key).find(actions.data_path(shape))
+    curve = actions.fcurves(key.animation_data.action, Owner.of(key)).find(shape_key_path(shape))
     points = np.empty(len(curve.keyframe_points) * 2, dtype=np.float32)
     curve.keyframe_points.foreach_get("co", points)
     return points.reshape(-1, 2)
@@ -49,7 +50,7 @@ def test_each_take_is_a_new_action_that_says_how_it_was_made(scene, face, speech
     path = speech("héllo мир.wav")
     animate(path, head=face, seed=3, temperature=0.5)
     animate(path, head=face, seed=4)
-    names = actions.takes_of(face.data.shape_keys)
+    names = actions.takes_of(Owner.of(face.data.shape_keys))
     assert names == ["héllo мир take 1", "héllo мир take 2"]
     told = actions.metadata(bpy.data.actions[names[0]])
     assert (told["seed"], told["engine"], told["model_digest"]) == (3, "compact", "test")
@@ -58,30 +59,33 @@ def test_each_take_is_a_new_action_that_says_how_it_was_made(scene, face, speech
     assert bpy.ops.lsf.show_take(take=names[0]) == {"FINISHED"}
     assert face.data.shape_keys.animation_data.action.name == names[0]
     assert bpy.ops.lsf.remove_take() == {"FINISHED"}
-    assert actions.takes_of(face.data.shape_keys) == names[1:]
+    assert actions.takes_of(Owner.of(face.data.shape_keys)) == names[1:]
     assert face.data.shape_keys.animation_data.action.name == names[1]
 
 
 def test_ten_takes_and_long_names_stay_apart(scene, face, speech) -> None:
     for _ in range(11):
         assert animate(speech("п" * 60 + ".wav", 0.5), head=face) == {"FINISHED"}
-    assert len(actions.takes_of(face.data.shape_keys)) == 11
+    assert len(actions.takes_of(Owner.of(face.data.shape_keys))) == 11
 
 
 def test_the_artists_action_is_put_aside_untouched(scene, face, speech) -> None:
     key = face.data.shape_keys
-    own = actions.new_action("mine", key)
-    actions.assign(own, key)
+    owner = Owner.of(key)
+    own = actions.new_action("mine", owner)
+    actions.assign(own, owner)
     frames, values = np.array([1.0, 9.5]), np.array([[0.25, 0.5], [0.75, 1.0]], dtype=np.float32)
     face.shape_key_add(name="wart")
-    actions.write_keys(own, key, ["jawOpen", "wart"], frames, values)
+    shapes = ("jawOpen", "wart")
+    written = [Curve(owner, shape_key_path(shapes[i]), values[:, i]) for i in (0, 1)]
+    actions.write_curves(own, frames, written)
     assert animate(speech(), head=face) == {"FINISHED"}
     own = bpy.data.actions["mine"]
     assert own.use_fake_user and key.animation_data.action != own
     assert "mine" in scene.lsf.report and "1 other" in scene.lsf.report
-    actions.assign(own, key)
+    actions.assign(own, owner)
     assert np.allclose(keys_of(face, "jawOpen"), [[1, 0.25], [9.5, 0.75]])
-    assert len(actions.fcurves(own, key)) == 2
+    assert len(actions.fcurves(own, owner)) == 2
 
 
 def test_several_meshes_by_any_spelling(scene, speech) -> None:
@@ -150,7 +154,7 @@ def test_takes_of_several_meshes_are_shown_and_removed_together(scene, speech) -
     animate(speech())
     scene.lsf.head = meshes[0]
     keys = [obj.data.shape_keys for obj in meshes]
-    assert actions.takes_of(keys[0]) == ["hello take 1", "hello take 2"]
+    assert actions.takes_of(Owner.of(keys[0])) == ["hello take 1", "hello take 2"]
     assert bpy.ops.lsf.show_take(take="hello take 1") == {"FINISHED"}
     shown = [key.animation_data.action for key in keys]
     assert all(actions.metadata(action)["take"] == "hello take 1" for action in shown)

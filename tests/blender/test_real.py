@@ -13,6 +13,7 @@ from blender_addon import runtime
 from blender_addon.bridge.launch import bundled
 from blender_addon.properties import take_settings
 from blender_addon.rig import actions
+from blender_addon.rig.target import Owner, shape_key_path
 from blender_addon.take import Take
 from lsf_backend.engine.registry import engine_info
 from lsf_backend.protocol import ASSETS
@@ -34,7 +35,7 @@ def real_backend(monkeypatch: pytest.MonkeyPatch) -> None:
 def curve_of(name: str = "jawOpen") -> np.ndarray:
     key = bpy.context.scene.lsf.head.data.shape_keys
     action = key.animation_data.action
-    curve = actions.fcurves(action, key).find(actions.data_path(name))
+    curve = actions.fcurves(action, Owner.of(key)).find(shape_key_path(name))
     points = np.empty(len(curve.keyframe_points) * 2, dtype=np.float32)
     curve.keyframe_points.foreach_get("co", points)
     return points.reshape(-1, 2)[:, 1]

@@ -6,6 +6,7 @@ from pathlib import Path
 import bpy
 
 from blender_addon.rig import actions
+from blender_addon.rig.target import Owner
 
 from .conftest import animate
 
@@ -14,7 +15,7 @@ def test_one_button_gives_a_keyed_head(scene, speech, tmp_path: Path) -> None:
     assert animate(speech()) == {"FINISHED"}, scene.lsf.report
     head = scene.lsf.head
     action = head.data.shape_keys.animation_data.action
-    assert len(actions.fcurves(action, head.data.shape_keys)) == 52
+    assert len(actions.fcurves(action, Owner.of(head.data.shape_keys))) == 52
     assert scene.lsf.report_ok, scene.lsf.report
     print(scene.lsf.report)
     path = tmp_path / "out.blend"
