@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m training.bench``: measure, print a table, write JSON; a GPU with ``--device cuda``.
 
-Parts: fusion, stages, training, compact, memory. Machines differ and are shared, so the ratios of
-one run are what to compare; every time is the best of several.
+Parts: fusion, stages, training, compact, memory, metrics. Machines differ and are shared, so the
+ratios of one run are what to compare; every time is the best of several.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from lsf_backend.model.config import PRESETS
 from training.bench.compare import measure_compact_engine
 from training.bench.fusion import measure_fusion
 from training.bench.memory import LENGTHS_S, measure_memory
+from training.bench.metrics import measure_metrics
 from training.bench.stages import measure_network, measure_whole
 from training.bench.train import measure_training
 
-PARTS = ("fusion", "stages", "training", "compact", "memory")
+PARTS = ("fusion", "stages", "training", "compact", "memory", "metrics")
 
 
 def main() -> None:
@@ -57,6 +58,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="of sound, for the stages")
     parser.add_argument("--lengths", type=float, nargs="+", default=list(LENGTHS_S), help="memory")
+    parser.add_argument(
+        "--scored", type=int, nargs=3, default=[1000, 10, 100], help="clips, samples, frames"
+    )
     parser.add_argument("--out", type=Path, help="JSON file")
     args = parser.parse_args()
     if unknown := sorted(set(args.parts) - set(PARTS)):
@@ -89,12 +93,17 @@ def _memory(args: argparse.Namespace) -> list[dict[str, Any]]:
     return measure_memory("paper", lengths, args.precision, args.device, args.threads)
 
 
+def _metrics(args: argparse.Namespace) -> list[dict[str, Any]]:
+    return [measure_metrics(*args.scored)]
+
+
 _PART = {
     "fusion": _fusion,
     "stages": _stages,
     "training": _training,
     "compact": _compact,
     "memory": _memory,
+    "metrics": _metrics,
 }
 
 
@@ -119,6 +128,8 @@ def _targets(results: dict[str, Any]) -> dict[str, tuple[float, str, bool]]:
         longest = max(rows, key=lambda row: row["seconds_of_sound"])
         name = f"peak MB for {longest['seconds_of_sound']:g} s"
         at_most(name, longest["peak_mb"], 2500)
+    for row in results.get("metrics", []):
+        at_most(f"peak MB for {row['clips']} scored clips", row["peak_mb"], 2048)
     return found
 
 

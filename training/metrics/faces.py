@@ -10,7 +10,7 @@ import numpy as np
 
 from lsf_backend.face.face_model import FaceModel
 from training.metrics.clip import Vertices
-from training.metrics.regions import Regions, middle_of
+from training.metrics.regions import MIDDLE_PAIRS, Regions, middle_of
 
 _N_EXPRESSION = 50
 _NEEDED = ("lips", "upper_face", "lips_upper_inner", "lips_lower_inner")
@@ -57,3 +57,25 @@ def linear_basis(vertices: Vertices, step: float = 0.05, n_motion: int = 53) -> 
     moved = np.eye(n_motion, dtype=np.float32)[:, None] * np.float32(step)
     difference = vertices(moved) - vertices(-moved)
     return np.asarray(difference.reshape(n_motion, -1) / (2 * step), dtype=np.float32)
+
+
+def rims_on_mesh(face: FaceModel, lips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of vertices that face each other across the middle of the mouth: two of [<= 5].
+
+    ``lips`` [n]: of these, what an opening jaw carries along is the lower lip; a pair are two that
+    are nearest to each other on the resting face. For faces whose file names no rims.
+    """
+    jaw = np.array([[0.0, 0.0, 0.0], [0.2, 0.0, 0.0]], np.float32)
+    rest, opened = face.vertices(None, np.zeros((2, _N_EXPRESSION), np.float32), jaw)[:, lips]
+    moved = np.linalg.norm(opened - rest, axis=1)
+    is_lower = moved > 0.5 * moved.max()
+    lower, upper = np.flatnonzero(is_lower), np.flatnonzero(~is_lower)
+    if not (lower.size and upper.size):
+        raise ValueError("the lip region has no two sides that an opening jaw parts")
+    apart = np.linalg.norm(rest[lower][:, None] - rest[upper][None], axis=2)
+    to_upper, to_lower = apart.argmin(axis=1), apart.argmin(axis=0)
+    mutual = np.flatnonzero(to_lower[to_upper] == np.arange(lower.size))
+    pairs = np.stack([upper[to_upper[mutual]], lower[mutual]])
+    from_middle = np.abs(rest[pairs, 0].mean(axis=0) - 0.5 * (rest[:, 0].min() + rest[:, 0].max()))
+    chosen = pairs[:, np.argsort(from_middle, kind="stable")[:MIDDLE_PAIRS]]
+    return lips[chosen[0]], lips[chosen[1]]

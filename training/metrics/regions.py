@@ -15,7 +15,7 @@ import numpy as np
 
 # Pairs near the corners touch in every pose and would hide an open mouth. The same number as
 # lsf_backend.face.measure takes.
-_MIDDLE_PAIRS = 5
+MIDDLE_PAIRS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +71,8 @@ def regions_from_lists(lips: Path, upper_face: Path, rims: Path | None = None) -
 
 def middle_of(rim: np.ndarray) -> np.ndarray:
     """Rim [n] from corner to corner -> its middle [5] (or all, when it is shorter)."""
-    start = max(0, (rim.size - _MIDDLE_PAIRS) // 2)
-    return rim[start : start + _MIDDLE_PAIRS]
+    start = max(0, (rim.size - MIDDLE_PAIRS) // 2)
+    return rim[start : start + MIDDLE_PAIRS]
 
 
 def _numbers(text: str, name: str) -> np.ndarray:

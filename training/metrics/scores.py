@@ -2,7 +2,8 @@
 """Scores of a system: a small row per clip, from which come means, groups and bootstrap intervals.
 
 A mean weighs clips by their observations (frames, bilabials), as the published code does when it
-joins all clips; FDD weighs clips equally. Intervals resample whole clips.
+joins all clips; FDD weighs clips equally. Intervals resample whole clips, or whole people: clips of
+one person are alike, so an interval over clips says little about other people.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from training.metrics.regions import Regions
 
 _RESAMPLES = 2000
 _CHUNK = 128
+Over = Literal["clip", "subject"]
 
 
 class Estimate(NamedTuple):
@@ -55,11 +57,11 @@ class Scores:
         return float(np.dot(values, counts) / counts.sum()) if counts.sum() else float("nan")
 
     def estimate(
-        self, metric: str, level: float = 0.95, resamples: int = _RESAMPLES, seed: int = 0
+        self, metric: str, over: Over = "clip", level: float = 0.95, resamples: int = _RESAMPLES
     ) -> Estimate:
-        """Mean with a percentile bootstrap interval over clips."""
+        """Mean with a percentile bootstrap interval; NaN where fewer than two were resampled."""
         values, counts = self._columns(metric)
-        means = _bootstrap((values * counts)[None], counts[None], resamples, seed)[0]
+        means = _bootstrap((values * counts)[None], counts[None], self._units(over), resamples)[0]
         low, high = _percentiles(means, level)
         n_clips = int((counts > 0).sum())
         return Estimate(metric_named(metric), self.mean(metric), low, high, n_clips)
@@ -86,6 +88,12 @@ class Scores:
         if saved.get("version") != 1:
             raise ValueError(f"{path.name} is not a score file of version 1")
         return cls(tuple(ClipScore(**row) for row in saved["clips"]))
+
+    def _units(self, over: Over) -> np.ndarray:
+        """What is resampled together: a number for each clip [n]."""
+        if over == "clip":
+            return np.arange(len(self.clips))
+        return np.unique([clip.subject for clip in self.clips], return_inverse=True)[1]
 
     def _columns(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
         """Values [n] (0 where missing) and counts [n] of a metric, per clip."""
@@ -120,9 +128,9 @@ def difference(
     ours: Scores,
     theirs: Scores,
     metric: str,
+    over: Over = "clip",
     level: float = 0.95,
     resamples: int = _RESAMPLES,
-    seed: int = 0,
 ) -> Estimate:
     """Mean of ``ours`` minus ``theirs`` on the same clips, resampled together.
 
@@ -135,25 +143,35 @@ def difference(
     theirs = Scores(tuple(other[name] for name in names))
     columns = (ours._columns(metric), theirs._columns(metric))
     sums = np.stack([values * counts for values, counts in columns])
-    means = _bootstrap(sums, np.stack([counts for _, counts in columns]), resamples, seed)
+    counts = np.stack([counts for _, counts in columns])
+    means = _bootstrap(sums, counts, ours._units(over), resamples)
     low, high = _percentiles(means[0] - means[1], level)
     n_clips = int((columns[0][1] > 0).sum())
     value = ours.mean(metric) - theirs.mean(metric)
     return Estimate(metric_named(metric), value, low, high, n_clips)
 
 
-def _bootstrap(sums: np.ndarray, counts: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Sums and counts [R, n] per clip -> resampled means [R, resamples], NaN where nothing fell."""
-    generator = np.random.default_rng(seed)
-    n = sums.shape[1]
+def _bootstrap(
+    sums: np.ndarray, counts: np.ndarray, units: np.ndarray, resamples: int
+) -> np.ndarray:
+    """Sums and counts [R, n] per clip -> resampled means [R, resamples]; NaN under two units.
+
+    Clips of one unit (``units`` [n], from 0) are drawn together.
+    """
+    generator = np.random.default_rng(0)
     means = np.full((sums.shape[0], resamples), np.nan)
-    if n == 0:
+    if units.size == 0:
         return means
+    n = int(units.max()) + 1
+    together = units[:, None] == np.arange(n)
+    sums, counts = sums @ together, counts @ together
     for first in range(0, resamples, _CHUNK):
         stop = min(first + _CHUNK, resamples)
         times = generator.multinomial(n, np.full(n, 1.0 / n), size=stop - first).astype(np.float64)
         total, weight = sums @ times.T, counts @ times.T
         np.divide(total, weight, out=means[:, first:stop], where=weight > 0)
+    # One clip, drawn again and again, would pretend to an interval of no width.
+    means[(counts > 0).sum(axis=1) < 2] = np.nan
     return means
 
 

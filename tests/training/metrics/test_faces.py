@@ -58,6 +58,41 @@ def test_an_open_jaw_is_a_lip_and_jaw_error_but_none_of_the_brows(face: FaceMode
     assert set(regions.named) == {"lips", "brows", "jaw", "lids"}
 
 
+def test_all_scores_are_their_definitions_written_out(face: FaceModel) -> None:
+    """The six published ones on whole arrays in float64, beside the stream's."""
+    regions, vertices = regions_of(face), vertices_of(face)
+    motions = np.stack([motion(23, seed) for seed in range(7)]).astype(np.float32)
+    clip = Truth("a", "M003", "happy", motions[0])
+    found = score_clip(
+        clip, motions[1:], vertices, regions, np.random.default_rng(5), block_bytes=2**21
+    ).values
+    true, *drawn = (vertices(row[None])[0].astype(np.float64) for row in motions)
+    samples = np.stack(drawn)
+
+    def length(x: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(x, axis=-1)
+
+    def lve(x: np.ndarray) -> float:
+        return float((length(x - true)[:, regions.lips] ** 2).max(axis=1).mean())
+
+    def spread(x: np.ndarray) -> np.ndarray:
+        return (length(x - face.v_template)[:, regions.upper_face] ** 2).std(axis=0)
+
+    order = np.random.default_rng(5).permutation(6)
+    expected = {
+        "mve": length(samples[0] - true).mean(),
+        "lve": lve(samples[0]),
+        "fdd": (spread(true) - spread(samples[0])).mean(),
+        "mee": lve(samples.mean(axis=0)),
+        "ce": min(lve(sample) for sample in samples),
+        "diversity": length(samples[order[:3]] - samples[order[3:]]).mean(),
+        "region_lips": length(samples[0] - true)[:, regions.lips].mean(),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=2e-5), name
+    assert found["ce"] < found["lve"] and found["mee"] < found["lve"]
+
+
 def test_linear_basis_predicts_small_movements(face: FaceModel) -> None:
     vertices = vertices_of(face)
     basis = linear_basis(vertices)

@@ -258,7 +258,7 @@ def test_order_of_clips_changes_nothing() -> None:
 def test_bootstrap_interval_covers_the_mean_it_should() -> None:
     same = score_all([pair for pair in many(40) if pair[0].motion.shape[0] == 10], mesh, REGIONS)
     flat = score_all(many(1), mesh, REGIONS).estimate("mve")
-    assert flat.low == flat.high == flat.value
+    assert flat.value == pytest.approx(MM) and np.isnan(flat.low) and np.isnan(flat.high)
     estimate = same.estimate("mve")
     # Values are 1 and 3 mm in equal parts: standard error 1 / sqrt(20) mm.
     width = 2 * 1.96 / np.sqrt(20) * MM
@@ -277,6 +277,27 @@ def test_paired_difference_sees_what_separate_intervals_do_not() -> None:
     assert ours.estimate("mve").high > theirs.estimate("mve").low
     with pytest.raises(ValueError, match="same clips"):
         difference(ours, Scores(theirs.clips[:-1]), "mve")
+
+
+def test_people_are_resampled_whole() -> None:
+    """Two people, 1 and 3 mm, twenty clips each: over clips it looks certain, over people not."""
+    pairs = []
+    for index in range(40):
+        samples = still(1, 10)
+        samples[:, :, 0] = (1 + 2 * (index % 2)) * MM
+        pairs.append((truth(10, f"{index}", subject=f"M{index % 2:03d}"), samples))
+    scores = score_all(pairs, mesh, REGIONS)
+    clips, people = scores.estimate("mve"), scores.estimate("mve", over="subject")
+    assert clips.value == people.value == pytest.approx(2 * MM, rel=1e-4)
+    assert clips.high - clips.low < 0.7 * MM
+    assert (people.low, people.high) == (
+        pytest.approx(MM, rel=1e-4),
+        pytest.approx(3 * MM, rel=1e-4),
+    )
+    one = scores.by("subject")["M000"]
+    assert np.isnan(one.estimate("mve", over="subject").low)
+    apart = difference(scores, scores, "mve", over="subject")
+    assert apart.low == apart.high == 0.0
 
 
 def test_scores_survive_a_file(tmp_path: Path) -> None:
