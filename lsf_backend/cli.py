@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``lsf`` command: animate, demo, info, serve, fetch-models.
+"""The ``lsf`` command: animate, convert, demo, info, serve, fetch-models.
 
 Exit codes: 0 done, 2 something that the user can put right, 1 our fault, 130 stopped with Ctrl-C.
 Each command's code is imported when it runs, so that ``lsf serve`` starts quickly.
@@ -21,6 +21,7 @@ _FORMATS = """\
 formats of --out:
   .npz   expression, jaw_pose, arkit, arkit_names, fps, face_space, metadata (JSON)
   .csv   Apple Live Link Face: 52 ARKit weights, 60 rows per second (--csv-fps)
+  .json  ARKit weights by name, 25 per second (Audio2Face's keys)
   .blend .fbx .abc .usd .glb .mp4
          keyed head, caches, video; these need Blender: pip install "lsf-animation[blender]"
 
@@ -44,6 +45,21 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_animate_arguments(animate)
+
+    convert = commands.add_parser(
+        "convert", parents=[common], help="turn a recorded performance into other formats"
+    )
+    convert.add_argument("performance", type=Path, metavar="IN", help=".csv, .json or .npz")
+    convert.add_argument(
+        "--out", type=Path, action="append", required=True, metavar="FILE", help="by its ending"
+    )
+    convert.add_argument(
+        "--fps", type=float, help="frames per second of IN, where the file does not say it"
+    )
+    convert.add_argument(
+        "--out-fps", type=float, metavar="FPS", help="rate of .csv and .json (default: as in IN)"
+    )
+    convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
     demo = commands.add_parser("demo", parents=[common], help="animate the bundled sentence")
     demo.add_argument(
@@ -99,6 +115,14 @@ def _add_animate_arguments(parser: argparse.ArgumentParser) -> None:
         help="the engine's own frames: no blinks, gaze, lip and silence guards",
     )
     parser.add_argument(
+        "--layer",
+        action="append",
+        default=[],
+        metavar="NAME=STRENGTH",
+        help="smoothing closure silence blinks gaze (on, 0 leaves out), head breathing (off); "
+        "thresholds closed_mm near_mm silent_mm; may be given several times",
+    )
+    parser.add_argument(
         "--csv-fps",
         type=float,
         default=60.0,
@@ -149,6 +173,10 @@ def _run(args: argparse.Namespace) -> int:
         from lsf_backend.cli_info import fetch_models
 
         return fetch_models(args.folder, args.digest, args.accept_unverified)
+    if args.command == "convert":
+        from lsf_backend.cli_convert import convert
+
+        return convert(args)
     from lsf_backend import cli_animate
 
     return cli_animate.demo(args) if args.command == "demo" else cli_animate.animate(args)

@@ -22,7 +22,8 @@ from lsf_backend.errors import LsfError
 from lsf_backend.export import OWN_FORMATS, Take, write_take
 from lsf_backend.export.files import check_output
 from lsf_backend.export.live_link import check_csv_fps
-from lsf_backend.job import Job
+from lsf_backend.finishing.settings import FinishingSettings
+from lsf_backend.job import N_MOTION, Job
 from lsf_backend.protocol import ASSETS, AnimateRequest
 from lsf_backend.timing import seconds_from_frames
 
@@ -33,14 +34,15 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 def animate(args: argparse.Namespace) -> int:
     """Check every output, then make the take and write it."""
-    outputs = _checked_outputs(args.out, args.overwrite, args.speech)
+    outputs = checked_outputs(args.out, args.overwrite, args.speech)
     own = [path for path in outputs if path.suffix.lower() in OWN_FORMATS]
     blender = [path for path in outputs if path not in own]
     if any(path.suffix.lower() == ".csv" for path in own):
         check_csv_fps(args.csv_fps)
     if blender:
-        _check_blender(blender[0].name)
+        check_blender(blender[0].name)
     betas = None if args.identity is None else read_betas(args.identity)
+    layers = read_layers(args.layer, args.raw)
     if own:
         request = AnimateRequest(
             audio=str(args.speech),
@@ -51,7 +53,8 @@ def animate(args: argparse.Namespace) -> int:
             seed=args.seed,
             temperature=args.temperature,
             output="motion",
-            finishing=_finishing(args.engine, args.raw),
+            finishing=_finishing(args.engine, args.raw, layers),
+            extra=_extra(layers),
         )
         take = make_take(request, betas, need_arkit=any(p.suffix.lower() == ".csv" for p in own))
         for path in own:
@@ -79,7 +82,7 @@ def demo(args: argparse.Namespace) -> int:
         write_take(path, take)
         print(path)
     try:
-        _check_blender("A .blend, .fbx, .abc or .mp4")
+        check_blender("A .blend, .fbx, .abc or .mp4")
     except LsfError as error:
         print(f"lsf: {error}", file=sys.stderr)
         return 0
@@ -101,14 +104,39 @@ def make_take(request: AnimateRequest, betas: np.ndarray | None, need_arkit: boo
         bar.start(job.n_frames)
         parts = []
         for chunk in job.chunks():
-            parts.append(chunk.motion)
+            parts.append(job.values(chunk))
             bar.add(len(chunk.motion))
     summary = job.summary()
     for sentence in summary["warnings"]:
         print(f"lsf: warning: {sentence}", file=sys.stderr)
     for sentence in summary["notes"]:
         print(sentence)
-    return Take(np.concatenate(parts), job.info.face_space, summary["metadata"])
+    values = np.concatenate(parts)
+    extra = {name: values[:, i] for i, name in enumerate(job.channels) if i >= N_MOTION}
+    return Take(values[:, :N_MOTION], job.info.face_space, summary["metadata"], extra)
+
+
+def read_layers(texts: list[str], raw: bool = False) -> dict[str, float]:
+    """Strengths of ``NAME=STRENGTH`` texts; raises LsfError for a name or number that is none."""
+    layers = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        try:
+            layers[name.strip()] = float(number)
+        except ValueError as error:
+            raise LsfError(
+                "request_invalid", f"The layer {text!r} has no strength.", "Write blinks=0.5."
+            ) from error
+    if layers and raw:
+        raise LsfError("request_invalid", "--raw leaves all layers out.", "Drop it, or --layer.")
+    FinishingSettings.from_dict(layers)
+    return layers
+
+
+def _extra(layers: dict[str, float]) -> list[str]:
+    """What the layers that were asked for add beside the face."""
+    wanted = {"head": "head", "breathing": "breath"}
+    return [extra for name, extra in wanted.items() if layers.get(name, 0.0) > 0.0]
 
 
 def read_betas(path: Path) -> np.ndarray:
@@ -143,12 +171,17 @@ def run_blender_addon(arguments: list[str]) -> int:
     return code
 
 
-def _finishing(engine: str, raw: bool = False) -> dict[str, float] | None:
+def _finishing(
+    engine: str, raw: bool = False, layers: dict[str, float] | None = None
+) -> dict[str, float] | None:
     """Layers by default where the face has them; None asks for the engine's own frames."""
+    if layers:
+        return layers
     return None if raw or create_engine(engine).info().face_space != "head" else {}
 
 
-def _checked_outputs(paths: list[Path], overwrite: bool, speech: Path) -> list[Path]:
+def checked_outputs(paths: list[Path], overwrite: bool, source: Path) -> list[Path]:
+    """Outputs that can be written, each once; raises LsfError before any work."""
     known = (*OWN_FORMATS, *BLENDER_FORMATS)
     for index, path in enumerate(paths):
         if path.suffix.lower() not in known:
@@ -159,11 +192,12 @@ def _checked_outputs(paths: list[Path], overwrite: bool, speech: Path) -> list[P
             )
         if path.absolute() in [other.absolute() for other in paths[:index]]:
             raise LsfError("request_invalid", f"{path} is given twice.", "Name each file once.")
-        check_output(path, overwrite, source=speech)
+        check_output(path, overwrite, source)
     return paths
 
 
-def _check_blender(what: str) -> None:
+def check_blender(what: str) -> None:
+    """Raise where ``what`` needs Blender and it is not installed here."""
     missing = [name for name in ("bpy", "blender_addon") if importlib.util.find_spec(name) is None]
     if missing:
         raise LsfError(
@@ -183,6 +217,8 @@ def _animate_arguments(args: argparse.Namespace, outputs: list[Path]) -> list[st
         arguments += ["--end", repr(args.end)]
     if args.identity is not None:
         arguments += ["--identity", str(args.identity)]
+    for layer in args.layer:
+        arguments += ["--layer", layer]
     if args.raw:
         arguments.append("--raw")
     return arguments + (["--overwrite"] if args.overwrite else [])

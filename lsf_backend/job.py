@@ -22,10 +22,11 @@ from lsf_backend.face.arkit import ARKIT_NAMES, EXPRESSION_NAMES
 from lsf_backend.face.face_model import FaceModel
 from lsf_backend.face.head_space import arkit_from_motion, motion_from_arkit
 from lsf_backend.finishing.finisher import Finished, Finisher
+from lsf_backend.finishing.layers import channels_of, layers
 from lsf_backend.finishing.lips import gap_per_weight_mm
 from lsf_backend.finishing.settings import FinishingSettings
 from lsf_backend.finishing.speech import SpeechTrack
-from lsf_backend.protocol import HEAD_FILE, AnimateRequest
+from lsf_backend.protocol import EXTRA_CHANNELS, HEAD_FILE, AnimateRequest
 from lsf_backend.versions import dependency_versions, own_version
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,11 @@ N_MOTION = 53
 LARGEST_BETA = 10.0
 HIGHEST_TEMPERATURE = 10.0
 _JAW_CHANNELS = ("jaw_x_rad", "jaw_y_rad", "jaw_z_rad")
+# Off unless they are asked for: the head's own motion needs more than a face to show on.
 _STILL_HEAD = {"head": 0.0, "breathing": 0.0}
+# Layers that every face can have; the others are made of ARKit weights.
+_ANY_FACE = ("gaze", "head", "breathing")
+LARGEST_GAP_MM = 1000.0
 
 
 class Job:
@@ -71,24 +76,30 @@ class Job:
         self._cancelled = cancelled
         self._frames_made = self._frames_done = 0
         self._warnings: list[str] = []
+        self._notes: list[str] = []
+        self._speech: SpeechTrack | None = None
+        self._settings = self._finishing_settings()
         self._finisher = self._make_finisher()
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Names of the columns of ``values`` in the request's output."""
+        """Names of the columns of ``values``: those of the output, then those of the extras."""
+        extra = channels_of(tuple(self.request.extra))
         if self.request.output == "arkit":
-            return ARKIT_NAMES
+            return (*ARKIT_NAMES, *extra)
         if self.info.face_space == "head":
-            return (*EXPRESSION_NAMES, *_JAW_CHANNELS)
-        return (*(f"expression_{index}" for index in range(50)), *_JAW_CHANNELS)
+            return (*EXPRESSION_NAMES, *_JAW_CHANNELS, *extra)
+        return (*(f"expression_{index}" for index in range(50)), *_JAW_CHANNELS, *extra)
 
     def values(self, chunk: MotionChunk) -> np.ndarray:
-        """Columns of the request's output: [n, 53] motion or [n, 52] ARKit weights, float32."""
-        return arkit_from_motion(chunk.motion) if self.request.output == "arkit" else chunk.motion
+        """Columns of the request's output, float32: [n, 53] motion or [n, 52] weights, + extras."""
+        face = arkit_from_motion(chunk.motion) if self.request.output == "arkit" else chunk.motion
+        return face if chunk.extra is None else np.concatenate([face, chunk.extra], axis=1)
 
     def chunks(self) -> Iterator[MotionChunk]:
         """Chunks of motion in order and without gaps; stops early, and quietly, when cancelled."""
-        for chunk in self._finished_chunks() if self._finisher else self._engine_chunks():
+        made = self._finished_chunks() if self._finisher else self._layered_chunks()
+        for chunk in made:
             self._frames_done += len(chunk.motion)
             yield chunk
 
@@ -96,25 +107,53 @@ class Job:
         """The engine's chunks, finished; what was made before a cancel is finished as well."""
         assert self._finisher is not None
         for chunk in self._engine_chunks():
-            yield from _as_chunks(self._finisher.push(arkit_from_motion(chunk.motion)))
-        yield from _as_chunks(self._finisher.flush())
+            yield from self._as_chunks(self._finisher.push(arkit_from_motion(chunk.motion)))
+        yield from self._as_chunks(self._finisher.flush())
 
-    def _make_finisher(self) -> Finisher | None:
-        """Layers after the engine; the head's own motion needs a neck, which shapes do not have."""
+    def _as_chunks(self, part: Finished | None) -> Iterator[MotionChunk]:
+        if part is not None:
+            extra = part.layers.columns(tuple(self.request.extra)) if self.request.extra else None
+            yield MotionChunk(part.first_frame, motion_from_arkit(part.weights), extra)
+
+    def _layered_chunks(self) -> Iterator[MotionChunk]:
+        """The engine's own frames, with the extras beside them."""
+        for chunk in self._engine_chunks():
+            if self.request.extra:
+                assert self._settings is not None and self._speech is not None
+                count = len(chunk.motion)
+                seed, first = self.request.seed, chunk.first_frame
+                made = layers(self._settings, seed, first, count, self._speech)
+                chunk = dataclasses.replace(chunk, extra=made.columns(tuple(self.request.extra)))
+            yield chunk
+
+    def _finishing_settings(self) -> FinishingSettings | None:
         if self.request.finishing is None:
             return None
         settings = FinishingSettings.from_dict({**_STILL_HEAD, **self.request.finishing})
-        if self.info.face_space != "head":
-            raise LsfError(
-                "request_invalid",
-                f"Finishing is made for the 'head' face space, and the engine "
-                f"{self.request.engine!r} moves a {self.info.face_space!r} face.",
-                "Leave it out for this engine.",
+        if self.info.face_space == "head":
+            return settings
+        asked = [name for name, value in self.request.finishing.items() if value > 0.0]
+        rest = [name for name in asked if name not in _ANY_FACE and not name.endswith("_mm")]
+        if rest:
+            self._notes.append(
+                f"{', '.join(rest)}: left out, because they need ARKit weights, which a "
+                f"{self.info.face_space!r} face does not have."
             )
+        kept = {name: getattr(settings, name) for name in _ANY_FACE}
+        return dataclasses.replace(FinishingSettings.off(), **kept)
+
+    def _make_finisher(self) -> Finisher | None:
+        """The layers of a face with ARKit weights; other faces have the extras alone."""
+        if self._settings is None:
+            return None
         # A reader of its own: the layers look further ahead than the engine.
         sound = open_audio(self.request.audio, self.request.start_s, self.request.end_s)
-        gaps = gap_per_weight_mm(FaceModel.load(HEAD_FILE))
-        return Finisher(settings, self.request.seed, SpeechTrack.from_audio(sound), gaps)
+        self._speech = SpeechTrack.from_audio(sound)
+        if self.info.face_space != "head":
+            return None
+        own = self.request.lip_gap_mm
+        gaps = gap_per_weight_mm(FaceModel.load(HEAD_FILE)) if own is None else np.array(own)
+        return Finisher(self._settings, self.request.seed, self._speech, gaps)
 
     def _engine_chunks(self) -> Iterator[MotionChunk]:
         job = AnimateJob(
@@ -153,7 +192,7 @@ class Job:
             "frames": self._frames_done,
             "cancelled": self._frames_done < self.n_frames,
             "warnings": [*self._audio.warnings(), *self._warnings],
-            "notes": self._finisher.report.sentences() if self._finisher else [],
+            "notes": [*self._notes, *(self._finisher.report.sentences() if self._finisher else [])],
             "metadata": self.metadata(),
         }
 
@@ -171,7 +210,7 @@ class Job:
             "start_s": self.request.start_s,
             "duration_s": self._audio.duration_s,
             "identity": self._betas is not None,
-            "finishing": self._finisher.settings.to_dict() if self._finisher else None,
+            "finishing": self._settings.to_dict() if self._settings else None,
         }
 
     def _checked(self, chunk: MotionChunk) -> MotionChunk:
@@ -193,11 +232,6 @@ class Job:
         )
 
 
-def _as_chunks(part: Finished | None) -> Iterator[MotionChunk]:
-    if part is not None:
-        yield MotionChunk(part.first_frame, motion_from_arkit(part.weights))
-
-
 def check_request(request: AnimateRequest) -> AnimateRequest:
     """Return the request if its fields have the right types and ranges; times are checked later."""
     for name in ("audio", "engine", "device", "output"):
@@ -215,7 +249,24 @@ def check_request(request: AnimateRequest) -> AnimateRequest:
         raise _wrong("finishing", request.finishing, "null, or strengths of layers by name")
     if not 0 <= request.temperature <= HIGHEST_TEMPERATURE:  # false for NaN, too
         raise _wrong("temperature", request.temperature, f"from 0 to {HIGHEST_TEMPERATURE:g}")
+    _check_extras(request)
     return request
+
+
+def _check_extras(request: AnimateRequest) -> None:
+    extra, gaps = request.extra, request.lip_gap_mm
+    known = isinstance(extra, list) and all(name in EXTRA_CHANNELS for name in map(str, extra))
+    if not known or len(set(extra)) != len(extra):
+        raise _wrong("extra", extra, f"a list of {', '.join(EXTRA_CHANNELS)}, each once")
+    if extra and request.finishing is None:
+        raise _wrong("extra", extra, "empty where finishing is null: layers make the extras")
+    if gaps is None:
+        return
+    plain = isinstance(gaps, list) and all(type(value) in (int, float) for value in gaps)
+    if not plain or len(gaps) != len(ARKIT_NAMES) or not np.abs(gaps).max() < LARGEST_GAP_MM:
+        raise _wrong(
+            "lip_gap_mm", gaps, f"{len(ARKIT_NAMES)} numbers below {LARGEST_GAP_MM:g} in size"
+        )
 
 
 def check_betas(betas: np.ndarray) -> np.ndarray:

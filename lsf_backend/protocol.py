@@ -12,7 +12,8 @@ verb        fields                                                answered by
 =========== ===================================================== ================================
 hello       protocol                                              hello
 animate     see :class:`AnimateRequest`; payload: betas [300]     progress*, frames*, done | error
-cancel      target (the id of an animate request)                 done of the target, cancelled
+import      see :class:`ImportRequest`                            frames*, done | error
+cancel      target (the id of an animate or import request)       done of the target, cancelled
 shutdown                                                          done, then the process ends
 =========== ===================================================== ================================
 """
@@ -23,7 +24,7 @@ import dataclasses
 import json
 import struct
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
@@ -32,6 +33,14 @@ MAX_HEADER_BYTES = 1 << 20
 MAX_PAYLOAD_BYTES = 64 << 20
 ASSETS = Path(__file__).resolve().parent / "assets"
 HEAD_FILE = ASSETS / "head.npz"
+
+# What a request may ask for beside the face (``AnimateRequest.extra``), with the channels that it
+# adds: turns in radians about the face's x (down), y (to the character's left) and z; breath 0..1.
+EXTRA_CHANNELS: dict[str, tuple[str, ...]] = {
+    "head": ("head_x_rad", "head_y_rad", "head_z_rad"),
+    "gaze": ("eyes_x_rad", "eyes_y_rad"),
+    "breath": ("breath",),
+}
 
 _LENGTHS = struct.Struct("<II")
 
@@ -117,9 +126,13 @@ class AnimateRequest:
     ``frames`` events carry ``first_frame`` and ``shape``; the first also has ``channels`` (names).
     ``temperature`` 0 is deterministic, 1 the calibrated amount of variation. ``finishing`` holds
     strengths of the layers after the engine (``lsf_backend.finishing``: smoothing, closure,
-    silence, blinks, gaze); None gives the engine's own frames.
+    silence, blinks, gaze, head, breathing); None gives the engine's own frames.
+    ``extra`` names keys of ``EXTRA_CHANNELS``, whose channels follow the output's own.
+    ``lip_gap_mm`` [52] says how far each ARKit shape opens the lips of the mesh that will move, so
+    that the guards count its millimetres; None takes the bundled head's.
     """
 
+    verb: ClassVar[str] = "animate"
     audio: str
     start_s: float = 0.0
     end_s: float | None = None
@@ -129,6 +142,8 @@ class AnimateRequest:
     temperature: float = 0.0
     output: str = "arkit"
     finishing: dict[str, float] | None = None
+    extra: list[str] = dataclasses.field(default_factory=list)
+    lip_gap_mm: list[float] | None = None
 
     def header(self) -> dict[str, Any]:
         """Header fields of the request, to be sent with ``verb`` and ``id``."""
@@ -139,3 +154,21 @@ class AnimateRequest:
         """Read the known fields of a header; unknown ones are ignored."""
         names = {field.name for field in dataclasses.fields(cls)}
         return cls(**{name: value for name, value in header.items() if name in names})
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportRequest:
+    """A performance that was recorded or made elsewhere: Live Link Face .csv, ARKit .json, .npz.
+
+    It comes as ``frames`` at its own rate (``fps`` of the event): [n, 52] ARKit weights as they
+    were recorded and, where there are any, the head's turns; a FLAME take as [n, 53] motion. The
+    request's ``fps`` states the rate of a file that does not say it.
+    """
+
+    verb: ClassVar[str] = "import"
+    path: str
+    fps: float | None = None
+
+    def header(self) -> dict[str, Any]:
+        """Header fields of the request, to be sent with ``verb`` and ``id``."""
+        return dataclasses.asdict(self)

@@ -2,8 +2,8 @@
 """The backend process: messages of :mod:`lsf_backend.protocol` on stdin and stdout, log on stderr.
 
 One thread reads and answers ``hello`` and ``cancel`` at once; the main thread works. An ``animate``
-that comes while another one runs is queued and runs after it; either can be cancelled. The process
-ends when stdin closes, also in the middle of a job.
+or ``import`` that comes while another one runs is queued and runs after it; either can be
+cancelled. The process ends when stdin closes, also in the middle of a job.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Server:
                 )
             if verb == "hello":
                 self._send(_hello(request_id))
-            elif verb == "animate":
+            elif verb in ("animate", "import"):
                 self._enqueue(_Queued(request_id, message))
             elif verb == "cancel":
                 self._cancel(header.get("target"))
@@ -121,7 +121,7 @@ class Server:
                 raise LsfError(
                     "request_invalid",
                     f"There is no verb {str(verb)[:40]!r}.",
-                    "Known: hello, animate, cancel, shutdown.",
+                    "Known: hello, animate, import, cancel, shutdown.",
                 )
         except LsfError as error:
             self._send(_error(request_id, error))
@@ -134,7 +134,7 @@ class Server:
         with self._jobs_lock:
             if job.id is None or job.id in self._jobs:
                 raise LsfError(
-                    "request_invalid", "An animate request needs an id of its own.", "Count them."
+                    "request_invalid", "Such a request needs an id of its own.", "Count them."
                 )
             self._jobs[job.id] = job
         self._queue.put(job)
@@ -167,6 +167,8 @@ class Server:
             return _error(queued.id, _internal(error))
 
     def _run_job(self, queued: _Queued) -> dict[str, Any]:
+        if queued.message.header.get("verb") == "import":
+            return self._import(queued)
         from lsf_backend.job import Job  # PyAV and the engine are loaded by the first job
 
         job = Job(
@@ -181,6 +183,23 @@ class Server:
             self._send({**header, **first}, job.values(chunk))
             first = {"fps": 25, "face_space": job.info.face_space}
         return job.summary()
+
+    def _import(self, queued: _Queued) -> dict[str, Any]:
+        from lsf_backend.exchange.loaded import load
+
+        header = queued.message.header
+        loaded = load(header.get("path"), header.get("fps"))
+        space = {"fps": loaded.fps, "face_space": loaded.face_space}
+        first, sent = {"channels": list(loaded.channels)}, 0
+        for first_frame, values in loaded.chunks():
+            if queued.cancelled.is_set():
+                break
+            event = {"event": "frames", "id": queued.id, "first_frame": first_frame, **space}
+            self._send({**event, **first}, values)
+            first, sent = {}, first_frame + len(values)
+        cancelled = sent < len(loaded.values)
+        told = {"warnings": list(loaded.warnings), "notes": [], "metadata": loaded.metadata}
+        return {"frames": sent, "cancelled": cancelled, **told}
 
     def _progress_of(self, request_id: Any) -> Any:
         last: dict[str, Any] = {"stage": "", "at": 0.0}

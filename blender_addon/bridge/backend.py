@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lsf_backend.protocol import PROTOCOL_VERSION, AnimateRequest, Message
+from lsf_backend.protocol import PROTOCOL_VERSION, AnimateRequest, ImportRequest, Message
 
 from .launch import BACKEND_MODULE, Launch
 from .process import BackendGone, BackendProcess
@@ -32,11 +32,13 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class Frames:
-    """Frames ``first_frame``.. of the take; ``values``: [n, C] float32 at 25 fps."""
+    """Frames ``first_frame``.. of the take; ``values``: [n, C] float32 at ``fps``."""
 
     first_frame: int
     values: np.ndarray
     channels: tuple[str, ...]
+    fps: float = 25.0
+    face_space: str = "head"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +70,7 @@ Event = Progress | Frames | Done | Failed
 
 @dataclasses.dataclass
 class _Job:
-    request: AnimateRequest
+    request: AnimateRequest | ImportRequest
     betas: np.ndarray | None
     id: str
     channels: tuple[str, ...] = ()
@@ -108,7 +110,9 @@ class Backend:
         self._started = time.monotonic()
         self._process.send({"verb": "hello", "id": "hello", "protocol": PROTOCOL_VERSION})
 
-    def submit(self, request: AnimateRequest, betas: np.ndarray | None = None) -> None:
+    def submit(
+        self, request: AnimateRequest | ImportRequest, betas: np.ndarray | None = None
+    ) -> None:
         """Begin a job; its events come through ``step``."""
         if self._job is not None:
             raise RuntimeError("a job is already running")
@@ -181,10 +185,11 @@ class Backend:
         return events
 
     def _send(self, job: _Job) -> list[Event]:
-        problem = engine_problem(self.hello or {}, job.request.engine)
-        if problem is not None:
-            return self._finish(problem)
-        header = {**job.request.header(), "verb": "animate", "id": job.id}
+        if isinstance(job.request, AnimateRequest):
+            problem = engine_problem(self.hello or {}, job.request.engine)
+            if problem is not None:
+                return self._finish(problem)
+        header = {**job.request.header(), "verb": job.request.verb, "id": job.id}
         self._process.send(header, job.betas)  # type: ignore[union-attr]
         job.sent = True
         return [Progress("starting the engine", 0.0)]
@@ -210,7 +215,9 @@ class Backend:
             return [Progress(str(header.get("stage", "")), float(header.get("fraction", 0.0)))]
         if event == "frames":
             job.channels = tuple(header.get("channels") or job.channels)
-            return [Frames(int(header["first_frame"]), message.array(), job.channels)]
+            first, space = int(header["first_frame"]), str(header.get("face_space") or "head")
+            fps = float(header.get("fps") or 25.0)
+            return [Frames(first, message.array(), job.channels, fps, space)]
         if event == "done":
             warnings = tuple(str(text) for text in header.get("warnings") or ())
             cancelled = bool(header.get("cancelled"))

@@ -53,10 +53,14 @@ class AnimateJob:
 
 @dataclasses.dataclass(frozen=True)
 class MotionChunk:
-    """Motion from ``first_frame`` on: [n, 53] float32 at 25 fps (50 expression, 3 jaw radians)."""
+    """Motion from ``first_frame`` on: [n, 53] float32 at 25 fps (50 expression, 3 jaw radians).
+
+    ``extra`` [n, E] float32 is what layers after the engine added beside the face, None from one.
+    """
 
     first_frame: int
     motion: np.ndarray
+    extra: np.ndarray | None = None
 
 
 class Engine(Protocol):

@@ -23,20 +23,23 @@ __all__ = [
     "write_live_link",
 ]
 
-_READERS = {
-    ".csv": read_live_link,
-    ".json": read_arkit_json,
-    ".npz": read_npz_performance,
-}
+FORMATS = (".csv", ".json", ".npz")
 
 
-def read_performance(path: str | Path) -> Performance:
-    """Read a performance in the format of the path's ending, or raise with one sentence."""
-    reader = _READERS.get(Path(path).suffix.lower())
-    if reader is None:
-        raise LsfError(
-            "request_invalid",
-            f"{Path(path).name} is none of {', '.join(_READERS)}.",
-            "Choose a Live Link Face CSV, an ARKit JSON or a take of ours.",
-        )
-    return reader(path)
+def read_performance(path: str | Path, fps: float | None = None) -> Performance:
+    """Read a performance in the format of the path's ending, or raise with one sentence.
+
+    ``fps`` states the rate where the file does not (JSON) or cannot (timecodes of 29.97).
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".csv":
+        return read_live_link(path, fps)
+    if suffix == ".json":
+        return read_arkit_json(path, fps)
+    if suffix == ".npz":
+        return read_npz_performance(path)
+    raise LsfError(
+        "request_invalid",
+        f"{Path(path).name} is none of {', '.join(FORMATS)}.",
+        "Choose a Live Link Face CSV, an ARKit JSON or a take of ours.",
+    )

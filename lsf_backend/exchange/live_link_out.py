@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a performance as the CSV of Live Link Face, with its rotations, at any usual rate.
 
-``lsf_backend.export.live_link`` writes a take of the engine in the same columns; this one serves
-performances that come from elsewhere or went through finishing.
+Timecodes are HH:MM:SS:FF.mmm and start at zero; FF counts frames of the file's own rate.
 """
 
 from __future__ import annotations

@@ -12,11 +12,13 @@ import numpy as np
 
 from ..errors import LsfError
 from ..export.take import Take
+from ..protocol import EXTRA_CHANNELS
 from ..timing import MOTION_FPS
 from .performance import MAX_FILE_BYTES, Performance, invalid
 
 _KEYS = {"expression": ("f", 2), "jaw_pose": ("f", 2), "fps": ("f", 0)}
 _TEXTS = ("face_space", "metadata")
+_EXTRAS = tuple(channel for channels in EXTRA_CHANNELS.values() for channel in channels)
 
 
 def read_take(path: str | Path) -> Take:
@@ -27,7 +29,8 @@ def read_take(path: str | Path) -> Take:
             if sum(info.file_size for info in archive.infolist()) > MAX_FILE_BYTES:
                 raise invalid(path, f"unpacks to more than {MAX_FILE_BYTES >> 20} MB")
         with np.load(path, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in (*_KEYS, *_TEXTS) if key in stored.files}
+            known = (*_KEYS, *_TEXTS, *_EXTRAS)
+            arrays = {key: stored[key] for key in known if key in stored.files}
     except OSError as error:
         raise LsfError("request_invalid", f"{path} could not be read: {error.strerror}.") from error
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
@@ -53,7 +56,12 @@ def read_take(path: str | Path) -> Take:
     except ValueError as error:
         raise invalid(path, "has metadata that is not JSON") from error
     motion = np.concatenate([expression, jaw], axis=1).astype(np.float32)
-    return Take(motion, str(arrays["face_space"]), metadata if isinstance(metadata, dict) else {})
+    extra = {name: arrays[name].astype(np.float32) for name in _EXTRAS if name in arrays}
+    for name, values in extra.items():
+        if values.shape != (len(jaw),) or not np.isfinite(values).all():
+            raise invalid(path, f"does not hold a finite number per frame as {name}")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    return Take(motion, str(arrays["face_space"]), metadata, extra)
 
 
 def read_npz_performance(path: str | Path) -> Performance:

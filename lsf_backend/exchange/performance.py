@@ -15,11 +15,19 @@ from ..export.live_link import ROTATIONS, check_csv_fps
 from ..export.take import Take
 from ..face.arkit import ARKIT_NAMES
 from ..face.head_space import motion_from_arkit
+from ..protocol import EXTRA_CHANNELS
 from ..timing import MOTION_FPS
 
 N_WEIGHTS = len(ARKIT_NAMES)
 N_ROTATIONS = len(ROTATIONS)
 MAX_FILE_BYTES = 256 << 20
+# ARKit's head turns about the same axes as ours: pitch about x (down), yaw about y, roll about z.
+HEAD_COLUMNS = {
+    channel: ROTATIONS.index(name)
+    for channel, name in zip(
+        EXTRA_CHANNELS["head"], ("HeadPitch", "HeadYaw", "HeadRoll"), strict=True
+    )
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +52,16 @@ class Performance:
 
     @classmethod
     def from_take(cls, take: Take) -> Performance:
-        """Take of the bundled head as a performance at 25 fps without rotations."""
+        """Take of the bundled head as a performance at 25 fps, its head's turns as rotations.
+
+        Turns of the eyes stay in the eyeLook weights, so that they do not come twice.
+        """
         weights = take.arkit()
-        return cls(float(MOTION_FPS), weights, np.zeros((len(weights), N_ROTATIONS), np.float32))
+        rotations = np.zeros((len(weights), N_ROTATIONS), np.float32)
+        for channel, column in HEAD_COLUMNS.items():
+            if channel in take.extra:
+                rotations[:, column] = take.extra[channel]
+        return cls(float(MOTION_FPS), weights, rotations)
 
     @property
     def n_frames(self) -> int:
@@ -89,8 +104,14 @@ class Performance:
 
     def to_take(self, metadata: dict[str, Any] | None = None) -> Take:
         """Return motion of the bundled head at 25 fps; weights are clipped to 0..1 for it."""
-        weights = np.clip(self.resampled(float(MOTION_FPS)).weights, 0.0, 1.0)
-        return Take(motion_from_arkit(weights), "head", dict(metadata or {}))
+        steady = self.resampled(float(MOTION_FPS))
+        motion = motion_from_arkit(np.clip(steady.weights, 0.0, 1.0))
+        return Take(motion, "head", dict(metadata or {}), steady.head_turns())
+
+    def head_turns(self) -> dict[str, np.ndarray]:
+        """The head's rotations by our channels' names, [T] rad each; empty where all are zero."""
+        found = {name: self.rotations[:, column] for name, column in HEAD_COLUMNS.items()}
+        return found if any(values.any() for values in found.values()) else {}
 
 
 def read_text(path: Path) -> str:

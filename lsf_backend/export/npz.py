@@ -17,13 +17,15 @@ from lsf_backend.timing import MOTION_FPS
 def write_npz(path: Path, take: Take) -> None:
     """Write expression [T, 50], jaw_pose [T, 3], fps, face_space, metadata (JSON text).
 
-    A take of the bundled head also has arkit [T, 52] and arkit_names.
+    A take of the bundled head also has arkit [T, 52] and arkit_names; extras (head_x_rad, breath
+    ...) are [T] under their own names.
     """
     arrays: dict[str, Any] = {
         "expression": take.expression,
         "jaw_pose": take.jaw_pose,
         "fps": np.float64(MOTION_FPS),
         "face_space": np.array(take.face_space),
+        **take.extra,
         "metadata": np.array(json.dumps(take.metadata, ensure_ascii=False, sort_keys=True)),
     }
     if take.has_arkit:

@@ -14,11 +14,15 @@ from lsf_backend.face.head_space import arkit_from_motion
 
 @dataclasses.dataclass(frozen=True)
 class Take:
-    """``motion``: [T, 53] float32 at 25 fps (50 expression, 3 jaw radians) in ``face_space``."""
+    """``motion``: [T, 53] float32 at 25 fps (50 expression, 3 jaw radians) in ``face_space``.
+
+    ``extra`` maps channels of ``protocol.EXTRA_CHANNELS`` to [T] float32, where they were made.
+    """
 
     motion: np.ndarray
     face_space: str
     metadata: dict[str, Any]
+    extra: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def expression(self) -> np.ndarray:

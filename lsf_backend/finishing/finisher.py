@@ -12,7 +12,8 @@ import dataclasses
 import numpy as np
 
 from ..face.arkit import ARKIT_NAMES
-from . import blinks, gaze, head_motion, lips
+from . import blinks, gaze, lips
+from .layers import Layers, layers
 from .settings import FinishingSettings
 from .smoothing import SMOOTHING_CONTEXT_FRAMES, jitter_mm, smoothed
 from .speech import SpeechTrack
@@ -27,18 +28,14 @@ _NOSTRILS = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """Finished frames from ``first_frame`` on.
+    """Finished frames from ``first_frame`` on: ``weights`` [n, 52] float32 ARKit, and ``layers``.
 
-    ``weights`` [n, 52] float32 ARKit; ``head_rad`` [n, 3] about x (down), y (to the character's
-    left), z; ``eyes_rad`` [n, 2] about x and y, both eyes (also in the eyeLook weights: use one or
-    the other); ``breath`` [n] 0..1.
+    The layers' gaze is also in the eyeLook weights: use one or the other.
     """
 
     first_frame: int
     weights: np.ndarray
-    head_rad: np.ndarray
-    eyes_rad: np.ndarray
-    breath: np.ndarray
+    layers: Layers
 
 
 @dataclasses.dataclass
@@ -161,29 +158,17 @@ class Finisher:
 
     def _layered(self, first: int, weights: np.ndarray) -> Finished:
         settings, seed, speech, count = self.settings, self._seed, self._speech, len(weights)
-        head, eyes, filled = np.zeros((count, 3)), np.zeros((count, 2)), np.zeros(count)
-        if settings.head > 0.0:
-            head = settings.head * head_motion.head_rotation(seed, first, count, speech)
+        extra = layers(settings, seed, first, count, speech)
         if settings.breathing > 0.0:
-            filled = settings.breathing * head_motion.breath(seed, first, count, speech)
-            head[:, 0] += np.radians(head_motion.BREATH_PITCH_DEG) * filled
-            weights[:, _SNEER] += _NOSTRILS * filled[:, None]
+            weights[:, _SNEER] += _NOSTRILS * extra.breath[:, None]
         if settings.gaze > 0.0:
-            # The eyes stay on their target while the head moves (vestibulo-ocular reflex).
-            eyes = settings.gaze * gaze.gaze_target(seed, first, count, speech) - head[:, :2]
-            for name, look in gaze.look_weights(eyes).items():
+            for name, look in gaze.look_weights(extra.eyes_rad).items():
                 weights[:, ARKIT_NAMES.index(name)] += look
         if settings.blinks > 0.0:
             shut = settings.blinks * blinks.blink_closure(seed, first, count, speech)[:, None]
             weights[:, _BLINK] = np.maximum(weights[:, _BLINK], shut)
             weights[:, _WIDE] *= 1.0 - shut
-        return Finished(
-            first_frame=first,
-            weights=np.clip(weights, 0.0, 1.0).astype(np.float32),
-            head_rad=head.astype(np.float32),
-            eyes_rad=eyes.astype(np.float32),
-            breath=np.clip(filled, 0.0, 1.0).astype(np.float32),
-        )
+        return Finished(first, np.clip(weights, 0.0, 1.0).astype(np.float32), extra)
 
     def _count_jitter(self, before: np.ndarray, after: np.ndarray) -> None:
         for index, values in enumerate((before, after)):
@@ -214,11 +199,12 @@ def finish(
 def joined(parts: list[Finished]) -> Finished:
     """Join consecutive parts into one."""
     if not parts:
-        shapes = {"weights": (0, _N), "head_rad": (0, 3), "eyes_rad": (0, 2), "breath": (0,)}
-        return Finished(0, **{name: np.empty(s, np.float32) for name, s in shapes.items()})
-    fields = ("weights", "head_rad", "eyes_rad", "breath")
-    joined_up = {name: np.concatenate([getattr(part, name) for part in parts]) for name in fields}
-    return Finished(parts[0].first_frame, **joined_up)
+        nothing = Layers(np.empty((0, 3)), np.empty((0, 2)), np.empty(0))
+        return Finished(0, np.empty((0, _N), np.float32), nothing)
+    names = [field.name for field in dataclasses.fields(Layers)]
+    whole = {name: np.concatenate([getattr(p.layers, name) for p in parts]) for name in names}
+    weights = np.concatenate([part.weights for part in parts])
+    return Finished(parts[0].first_frame, weights, Layers(**whole))
 
 
 def _towards(gap: np.ndarray, goal_mm: float, pull: np.ndarray) -> np.ndarray:

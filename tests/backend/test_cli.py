@@ -241,7 +241,7 @@ def fake_addon(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int = 0) -> 
     (folder / "fake" / "blender_addon" / "__init__.py").touch()  # or an installed one comes first
     (folder / "fake" / "blender_addon" / "__main__.py").write_text(text)
     monkeypatch.setattr(cli_animate, "_ROOT", folder / "fake")
-    monkeypatch.setattr(cli_animate, "_check_blender", lambda what: None)
+    monkeypatch.setattr(cli_animate, "check_blender", lambda what: None)
     return log
 
 
@@ -260,7 +260,7 @@ def test_what_needs_blender_is_handed_over_whole(
         tmp_path / "a.mp4",
     ]
     options = ["--seed", 9, "--temperature", 0.5, "--start", 0.5, "--end", 4]
-    options += ["--identity", tmp_path / "b.npy", "--overwrite"]
+    options += ["--identity", tmp_path / "b.npy", "--overwrite", "--layer", "head=0.5"]
     assert animate(speech, *outputs, *options) == code
     assert (tmp_path / "a.npz").exists()
     asked = json.loads(log.read_text())
@@ -270,6 +270,7 @@ def test_what_needs_blender_is_handed_over_whole(
         *[("--out", str(tmp_path / "a.fbx")), ("--out", str(tmp_path / "a.mp4"))],
         *[("--seed", "9"), ("--temperature", "0.5"), ("--start", "0.5"), ("--end", "4.0")],
         *[("--engine", "test"), ("--device", "auto"), ("--identity", str(tmp_path / "b.npy"))],
+        ("--layer", "head=0.5"),
     ]
     assert set(expected) <= set(pairs) and "--overwrite" in asked
     assert str(tmp_path / "a.npz") not in asked
@@ -314,3 +315,18 @@ def test_help_names_every_format(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for ending in (*cli_animate.OWN_FORMATS, *cli_animate.BLENDER_FORMATS):
         assert ending in text
+
+
+def test_layers_have_strengths_of_their_own(speech: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "a.npz"
+    assert animate(speech, "--out", out, "--layer", "head=2", "--layer", "blinks=0") == 0
+    with np.load(out, allow_pickle=False) as stored:
+        assert np.abs(stored["head_y_rad"]).max() > 0.01
+        assert "breath" not in stored
+        told = json.loads(str(stored["metadata"]))["finishing"]
+    assert (told["head"], told["blinks"], told["gaze"]) == (2.0, 0.0, 1.0)
+    capsys.readouterr()
+    for layer, words in (("blinks", "no strength"), ("ears=1", "'ears'"), ("gaze=9", "gaze = 9")):
+        assert animate(speech, "--out", out, "--overwrite", "--layer", layer) == 2
+        assert words in complaint(capsys)
+    assert animate(speech, "--out", out, "--overwrite", "--raw", "--layer", "gaze=1") == 2

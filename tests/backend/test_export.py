@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import csv
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -92,8 +93,14 @@ def test_csv_at_other_rates_follows_the_motion(tmp_path: Path, fps: float) -> No
     np.testing.assert_allclose(times, np.arange(len(rows)) / fps, atol=1e-9)
     assert len(rows) == int(130 / 25 * fps + 1e-6)
     jaw = np.array([float(row[2 + ARKIT_NAMES.index("jawOpen")]) for row in rows])
-    expected = np.interp(times * 25, np.arange(130), take.arkit()[:, ARKIT_NAMES.index("jawOpen")])
-    np.testing.assert_allclose(jaw, expected, atol=2e-6)
+    own = take.arkit()[:, ARKIT_NAMES.index("jawOpen")]
+    at = times * 25
+    on_frame = np.abs(at - np.rint(at)) < 1e-6
+    expected = own[np.minimum(np.rint(at).astype(int), 129)]
+    np.testing.assert_allclose(jaw[on_frame], expected[on_frame], atol=2e-6)
+    around = [own[np.clip(at.astype(int) + k, 0, 129)] for k in (-1, 0, 1, 2)]
+    assert (jaw >= np.min(around, axis=0) - 2e-6).all(), "between frames: within its neighbours"
+    assert (jaw <= np.max(around, axis=0) + 2e-6).all()
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf"), 1000])
@@ -154,3 +161,22 @@ def test_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(LsfError, match="cannot be written.*Permission denied") as caught:
         check_output(folder / "a.npz", overwrite=False)
     assert caught.value.code == "output_unwritable" and files_in(folder) == []
+
+
+def test_turns_of_the_head_go_into_npz_and_csv_and_back(tmp_path: Path) -> None:
+    from lsf_backend.exchange import read_live_link, read_take
+
+    turns = np.random.default_rng(1).normal(0, 0.05, (130, 3)).astype(np.float32)
+    extra = {f"head_{axis}_rad": turns[:, i] for i, axis in enumerate("xyz")}
+    take = dataclasses.replace(make_take(), extra={**extra, "breath": np.abs(turns[:, 0])})
+    write_take(tmp_path / "a.npz", take)
+    back = read_take(tmp_path / "a.npz")
+    assert set(back.extra) == set(take.extra)
+    np.testing.assert_array_equal(back.extra["head_y_rad"], turns[:, 1])
+    write_take(tmp_path / "a.csv", take, csv_fps=25)
+    header, rows = read_csv(tmp_path / "a.csv")
+    pitch = [float(row[header.index("HeadPitch")]) for row in rows]
+    np.testing.assert_allclose(pitch, turns[:, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        read_live_link(tmp_path / "a.csv").head_turns()["head_z_rad"], turns[:, 2], atol=1e-6
+    )

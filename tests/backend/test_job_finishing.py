@@ -13,6 +13,7 @@ from lsf_backend.face.arkit import ARKIT_NAMES
 from lsf_backend.job import Job
 from lsf_backend.protocol import AnimateRequest
 from tests.backend.engines import LoudnessEngine
+from tests.backend.sounds import speechlike, write_wav
 
 OFF = dict.fromkeys(("smoothing", "closure", "silence", "blinks", "gaze"), 0.0)
 BLINK = ARKIT_NAMES.index("eyeBlinkLeft")
@@ -73,10 +74,57 @@ def test_a_cancel_keeps_contiguous_finished_frames(speech: Path) -> None:
         ({"finishing": {"blink": 1.0}}, "blink"),
         ({"finishing": {"blinks": 3.0}}, "blinks = 3.0"),
         ({"finishing": 1.0}, "finishing is 1.0"),
-        ({"finishing": {}, "engine": "flame"}, "'flame' face"),
+        ({"finishing": {}, "extra": ["neck"]}, "extra is"),
+        ({"finishing": {}, "extra": ["head", "head"]}, "each once"),
+        ({"extra": ["head"]}, "layers make the extras"),
+        ({"finishing": {}, "lip_gap_mm": [1.0]}, "lip_gap_mm is"),
+        ({"finishing": {}, "lip_gap_mm": [float("nan")] * 52}, "lip_gap_mm is"),
     ],
 )
 def test_what_cannot_be_finished_is_said(speech: Path, fields: dict, part: str) -> None:
     with pytest.raises(LsfError, match=part) as caught:
         weights(speech, **fields)
     assert caught.value.code == "request_invalid"
+
+
+@pytest.mark.parametrize("engine", ["test", "flame"])
+def test_extras_come_beside_the_face_only_when_asked(speech: Path, engine: str) -> None:
+    def job(**fields: Any) -> tuple[tuple[str, ...], np.ndarray]:
+        values = {"audio": str(speech), "engine": engine, "output": "motion", **fields}
+        made = Job(AnimateRequest(**values))
+        return made.channels, np.concatenate([made.values(chunk) for chunk in made.chunks()])
+
+    layers = {**OFF, "head": 1.0, "gaze": 1.0, "breathing": 1.0}
+    names, without = job(finishing=layers)
+    assert len(names) == 53 and without.shape[1] == 53
+    names, found = job(finishing=layers, extra=["breath", "head", "gaze"])
+    extras = ("breath", *(f"head_{axis}_rad" for axis in "xyz"), "eyes_x_rad", "eyes_y_rad")
+    assert names[53:] == extras and found.shape == (len(without), 59)
+    np.testing.assert_array_equal(found[:, :53], without)
+    assert (np.abs(found[:, 53:]).max(axis=0) > 1e-3).all(), "every extra moves"
+    names, still = job(finishing=OFF, extra=["head"])
+    assert not still[:, 53:].any()
+
+
+def test_a_flame_face_is_told_which_layers_it_cannot_have(speech: Path) -> None:
+    request = AnimateRequest(
+        audio=str(speech), engine="flame", output="motion", finishing={"blinks": 1.0, "gaze": 1.0}
+    )
+    job = Job(request)
+    list(job.chunks())
+    notes = " ".join(job.summary()["notes"])
+    assert "blinks: left out" in notes and "gaze" not in notes
+
+
+def test_the_guard_counts_millimetres_of_the_mesh_that_moves(tmp_path: Path) -> None:
+    """A mesh whose jaw opens it twice as far is shut with half of the weight left."""
+    hush = (0.003 * np.sin(np.arange(48_000))).astype(np.float32)  # far below the loudest second
+    speech = write_wav(tmp_path / "hush.wav", np.concatenate([speechlike(2.0), hush]))
+    gaps = [0.0] * 52
+    found = []
+    for opening in (20.0, 40.0):
+        gaps[JAW] = opening
+        only = {**OFF, "silence": 1.0, "silent_mm": 0.02}
+        found.append(weights(speech, finishing=only, lip_gap_mm=gaps)[100:, JAW])
+    np.testing.assert_allclose(found[0], 0.02 / 20.0, rtol=0.01)
+    np.testing.assert_allclose(found[1], 0.02 / 40.0, rtol=0.01)

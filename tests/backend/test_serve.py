@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lsf_backend.errors import ERROR_CODES
+from lsf_backend.exchange import Performance, write_live_link
 from lsf_backend.face.arkit import ARKIT_NAMES
 from lsf_backend.protocol import (
     PROTOCOL_VERSION,
@@ -257,3 +258,16 @@ def test_memory_stays_flat_over_a_long_sound(client: Client, tmp_path: Path) -> 
     client.animate("b", long)
     assert client.finish("b")[-1].header["frames"] == 10 * 60 * 25
     assert peak_mb() - before < 12, "10 minutes are 38 MB as float32"
+
+
+def test_a_performance_comes_as_frames_at_its_own_rate(client: Client, tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).random((90, 52)).astype(np.float32)
+    write_live_link(tmp_path / "a.csv", Performance(30.0, weights, np.zeros((90, 9))), 30.0)
+    client.send("import", "a", path=str(tmp_path / "a.csv"))
+    frames = client.until("a", "frames")
+    assert frames[-1].header["fps"] == 30.0 and frames[-1].header["channels"] == list(ARKIT_NAMES)
+    np.testing.assert_allclose(frames[0].array(), weights, atol=1e-6)
+    assert client.until("a", "done")[-1].header["frames"] == 90
+    for number, path in enumerate((str(tmp_path / "none.csv"), 7)):
+        client.send("import", number, path=path)
+        assert client.until(number, "error")[-1].header["code"] == "request_invalid"

@@ -20,7 +20,7 @@ JAW, CLOSE = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthClose")
 LEVELS = talk_levels(1000)
 SPEECH = SpeechTrack.from_levels(LEVELS)
 WEIGHTS, DIPS = talk_weights(LEVELS)
-FINISHED = ("weights", "head_rad", "eyes_rad", "breath")
+LAYERS = ("head_rad", "eyes_rad", "breath")
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_smoothing_takes_jitter_and_keeps_closures(per_weight: np.ndarray) -> No
 def test_nothing_is_changed_when_all_is_off(per_weight: np.ndarray) -> None:
     done, report = finish(WEIGHTS, FinishingSettings.off(), 0, SPEECH, per_weight)
     np.testing.assert_array_equal(done.weights, WEIGHTS.astype(np.float32))
-    assert not done.head_rad.any() and not done.eyes_rad.any() and not done.breath.any()
+    assert not any(getattr(done.layers, name).any() for name in LAYERS)
     assert report.sentences() == []
 
 
@@ -152,7 +152,7 @@ def test_a_layer_is_off_at_zero_and_grows_with_its_strength(layer: str) -> None:
     sizes = []
     for strength in (0.0, 0.5, 1.0):
         done, _ = finish(still, only(**{layer: strength}), 3, SPEECH, None)
-        parts = [done.weights, done.head_rad, done.eyes_rad, done.breath]
+        parts = [done.weights, done.layers.head_rad, done.layers.eyes_rad, done.layers.breath]
         sizes.append(sum(float(np.abs(part).sum()) for part in parts))
     assert sizes[0] == 0.0
     assert sizes[1] == pytest.approx(sizes[2] / 2, rel=0.1)
@@ -162,7 +162,8 @@ def test_the_eyes_stay_on_their_target_while_the_head_moves() -> None:
     still = np.zeros((1000, 52))
     alone, _ = finish(still, only(gaze=1.0), 3, SPEECH, None)
     moving, _ = finish(still, only(gaze=1.0, head=1.0), 3, SPEECH, None)
-    np.testing.assert_allclose(moving.eyes_rad + moving.head_rad[:, :2], alone.eyes_rad, atol=1e-6)
+    eyes = moving.layers.eyes_rad + moving.layers.head_rad[:, :2]
+    np.testing.assert_allclose(eyes, alone.layers.eyes_rad, atol=1e-6)
 
 
 def test_a_blink_of_the_engine_is_kept() -> None:
@@ -192,8 +193,10 @@ def test_chunks_cut_anywhere_give_the_same_frames(per_weight: np.ndarray) -> Non
             [0, *(len(part.weights) for part in kept[:-1])]
         ).tolist()
         result = joined(kept)
-        for name in FINISHED:
-            np.testing.assert_array_equal(getattr(result, name), getattr(whole, name), err_msg=name)
+        np.testing.assert_array_equal(result.weights, whole.weights)
+        for name in LAYERS:
+            found, wanted = getattr(result.layers, name), getattr(whole.layers, name)
+            np.testing.assert_array_equal(found, wanted, err_msg=name)
         assert finisher.report.closures_tightened == whole_report.closures_tightened
         assert finisher.report.jitter_after_mm == pytest.approx(whole_report.jitter_after_mm)
 
@@ -201,7 +204,7 @@ def test_chunks_cut_anywhere_give_the_same_frames(per_weight: np.ndarray) -> Non
 @pytest.mark.parametrize("frames", [1, 2, 5, 12])
 def test_the_shortest_takes_pass(frames: int, per_weight: np.ndarray) -> None:
     done, _ = finish(WEIGHTS[:frames], FinishingSettings(), 0, SPEECH, per_weight)
-    assert done.weights.shape == (frames, 52) and done.head_rad.shape == (frames, 3)
+    assert done.weights.shape == (frames, 52) and done.layers.head_rad.shape == (frames, 3)
     assert np.isfinite(done.weights).all()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lsf_backend.export.live_link import write_csv
+from lsf_backend.export import write_take
 from lsf_backend.export.npz import write_npz
 from lsf_backend.export.take import Take
 from lsf_backend.face.head_space import motion_from_arkit
@@ -96,7 +96,7 @@ def test_captures_of_every_kind_in_one_head_store(tmp_path: Path) -> None:
     (source / "day 1").mkdir(parents=True)
     take = Take(motion, "head", {})
     write_npz(source / "day 1" / "b.npz", take)
-    write_csv(source / "a.csv", take, 25.0)
+    write_take(source / "a.csv", take, 25.0)
     np.save(source / "c.npy", motion)
     np.savez(source / "d.npz", motion=motion, fps=25.0, betas=np.ones(300), face_space="head")
     for stem in ("a", "day 1/b", "c", "d"):
@@ -115,8 +115,8 @@ def test_live_link_takes_at_sixty_fps_become_twenty_five(tmp_path: Path) -> None
     source = tmp_path / "takes"
     source.mkdir()
     motion = motion_from_arkit(np.full((50, 52), 0.25, np.float32))
-    write_csv(source / "take_1.csv", Take(motion, "head", {}), 60.0)
-    write_csv(source / "take_1_cal.csv", Take(motion, "head", {}), 60.0)
+    write_take(source / "take_1.csv", Take(motion, "head", {}), 60.0)
+    write_take(source / "take_1_cal.csv", Take(motion, "head", {}), 60.0)
     write_aac(source / "take_1.MOV", tone(2.0))
     out = tmp_path / "out"
     report = prepare(source, out, PrepareConfig(subject="Ada"))
