@@ -19,18 +19,36 @@ def create_head(
     scene: bpy.types.Scene, betas: np.ndarray | None = None, head: HeadMesh | None = None
 ) -> bpy.types.Object:
     """Add the bundled head to ``scene``; ``betas`` [300] are baked into its basis."""
-    head = head or load_head(betas)
-    mesh = _mesh(head)
-    obj = bpy.data.objects.new(HEAD_NAME, mesh)
+    obj = add_mesh(scene, head or load_head(betas), HEAD_NAME, betas)
+    obj.location = free_place(scene, obj)
+    return obj
+
+
+def add_mesh(
+    scene: bpy.types.Scene, head: HeadMesh, title: str, betas: np.ndarray | None
+) -> bpy.types.Object:
+    """Add the mesh with materials, regions and shape keys; ``betas`` say what was baked in."""
+    obj = bpy.data.objects.new(title, _mesh(head, title))
     scene.collection.objects.link(obj)
     for name, indices in head.regions.items():
         obj.vertex_groups.new(name=name).add(indices.tolist(), 1.0, "REPLACE")
-    _shape_keys(obj, head)
-    obj.location = free_place(scene, obj)
+    obj.shape_key_add(name="Basis", from_mix=False)
+    for name, delta in head.shapes.items():
+        add_shape(obj, name, delta)
+    obj.data.shape_keys.name = obj.name
     obj[VERSION_PROPERTY] = head.version
     if betas is not None:
         obj[BETAS_PROPERTY] = [float(value) for value in betas]
     return obj
+
+
+def add_shape(obj: bpy.types.Object, name: str, delta: np.ndarray) -> bpy.types.ShapeKey:
+    """Add a shape key by its offsets [V, 3] m from the basis."""
+    basis = np.empty(delta.size, dtype=np.float32)
+    obj.data.shape_keys.key_blocks[0].points.foreach_get("co", basis)
+    block = obj.shape_key_add(name=name, from_mix=False)
+    block.points.foreach_set("co", basis + np.ascontiguousarray(delta, np.float32).ravel())
+    return block
 
 
 def free_place(scene: bpy.types.Scene, obj: bpy.types.Object) -> tuple[float, float, float]:
@@ -57,8 +75,8 @@ def betas_of(obj: bpy.types.Object | None) -> np.ndarray | None:
     return None if values is None else np.array(values, dtype=np.float32)
 
 
-def _mesh(head: HeadMesh) -> bpy.types.Mesh:
-    mesh = bpy.data.meshes.new(HEAD_NAME)
+def _mesh(head: HeadMesh, title: str) -> bpy.types.Mesh:
+    mesh = bpy.data.meshes.new(title)
     sizes = np.array([len(corners) for corners in head.polygons], dtype=np.int32)
     mesh.vertices.add(len(head.vertices))
     mesh.vertices.foreach_set("co", np.ascontiguousarray(head.vertices, np.float32).ravel())
@@ -68,8 +86,9 @@ def _mesh(head: HeadMesh) -> bpy.types.Mesh:
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int32)
     mesh.polygons.foreach_set("loop_start", starts)
     mesh.update(calc_edges=True)
-    layer = mesh.uv_layers.new(name="UVMap")
-    layer.data.foreach_set("uv", np.ascontiguousarray(head.uv, np.float32).ravel())
+    if head.uv is not None:
+        layer = mesh.uv_layers.new(name="UVMap")
+        layer.data.foreach_set("uv", np.ascontiguousarray(head.uv, np.float32).ravel())
     for name, color in head.materials:
         mesh.materials.append(_material(name, color))
     mesh.polygons.foreach_set("material_index", head.polygon_material.astype(np.int32))
@@ -91,12 +110,3 @@ def _material(name: str, color: tuple[float, ...]) -> bpy.types.Material:
             node.inputs["Base Color"].default_value = rgba
             node.inputs["Roughness"].default_value = material.roughness
     return material
-
-
-def _shape_keys(obj: bpy.types.Object, head: HeadMesh) -> None:
-    obj.shape_key_add(name="Basis", from_mix=False)
-    for name, delta in head.shapes.items():
-        block = obj.shape_key_add(name=name, from_mix=False)
-        points = np.ascontiguousarray(head.vertices + delta, np.float32)
-        block.points.foreach_set("co", points.ravel())
-    obj.data.shape_keys.name = obj.name

@@ -10,6 +10,7 @@ import dataclasses
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,13 +30,13 @@ class HeadMesh:
     """What Blender needs to make the head.
 
     vertices: [V, 3] float32 m; shapes: name -> [V, 3] float32 m offsets; polygons: list of corner
-    lists; uv: [corners, 2] float32; polygon_material: [P] int; regions: name -> [n] int.
+    lists; uv: [corners, 2] float32 or None; polygon_material: [P] int; regions: name -> [n] int.
     """
 
     vertices: np.ndarray
     shapes: dict[str, np.ndarray]
     polygons: list[list[int]]
-    uv: np.ndarray
+    uv: np.ndarray | None
     polygon_material: np.ndarray
     materials: list[tuple[str, tuple[float, ...]]]
     regions: dict[str, np.ndarray]
@@ -81,23 +82,34 @@ def _build(data: np.lib.npyio.NpzFile, betas: np.ndarray | None) -> HeadMesh:
     vertices = data["v_template"].astype(np.float32)
     if betas is not None:
         vertices = vertices + directions[:, :, :IDENTITY_COMPONENTS] @ betas
-    polygons = [[int(v) for v in corners if v >= 0] for corners in data["polygons"]]
-    names = [str(name) for name in data["material_names"]]
-    colors = [tuple(float(c) for c in color) for color in data["material_colors"]]
     return HeadMesh(
         vertices=blender_axes(vertices),
         shapes={name: blender_axes(delta) for name, delta in _shapes(data, directions).items()},
-        polygons=polygons,
-        uv=_corner_uv(data["uv"], data["polygons"]),
-        polygon_material=data["polygon_material"].astype(np.int32),
-        materials=list(zip(names, colors, strict=True)),
-        regions={
-            key.removeprefix("region_"): data[key].astype(np.int32).reshape(-1)
-            for key in data.files
-            if key.startswith("region_")
-        },
+        **looks(data),
+        regions=regions(data),
         version=str(data["version"]) if "version" in data.files else "",
     )
+
+
+def looks(data: np.lib.npyio.NpzFile) -> dict[str, Any]:
+    """Polygons, UVs and materials of the bundled head, as fields of :class:`HeadMesh`."""
+    names = [str(name) for name in data["material_names"]]
+    colors = [tuple(float(c) for c in color) for color in data["material_colors"]]
+    return {
+        "polygons": [[int(v) for v in corners if v >= 0] for corners in data["polygons"]],
+        "uv": _corner_uv(data["uv"], data["polygons"]),
+        "polygon_material": data["polygon_material"].astype(np.int32),
+        "materials": list(zip(names, colors, strict=True)),
+    }
+
+
+def regions(data: np.lib.npyio.NpzFile) -> dict[str, np.ndarray]:
+    """Vertex lists of the bundled head by name."""
+    return {
+        key.removeprefix("region_"): data[key].astype(np.int32).reshape(-1)
+        for key in data.files
+        if key.startswith("region_")
+    }
 
 
 def _shapes(data: np.lib.npyio.NpzFile, directions: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,12 +8,15 @@ from collections.abc import Callable
 
 import bpy
 
-from . import arkit_mesh
+from . import arkit_mesh, face_target
 from .names import ARKIT_NAMES
 from .target import Owner, Target
 
 # Asked in this order what a mesh is; the first answer counts.
-RECOGNISERS: tuple[Callable[[bpy.types.Object], Target | None], ...] = (arkit_mesh.recognise,)
+RECOGNISERS: tuple[Callable[[bpy.types.Object], Target | None], ...] = (
+    face_target.recognise,
+    arkit_mesh.recognise,
+)
 
 
 @dataclasses.dataclass(frozen=True)
