@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import bpy
 
-from . import command_line, panels, preferences, properties, runtime
+from . import character_properties, command_line, panels, preferences, properties, runtime
 from .operators import animate, export, head, render, takes
 
 CLASSES = (
     preferences.LSFPreferences,
     properties.LSFSettings,
+    *character_properties.CLASSES,
     *head.CLASSES,
     *animate.CLASSES,
     *takes.CLASSES,
@@ -26,6 +27,9 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.lsf = bpy.props.PointerProperty(type=properties.LSFSettings)
+    bpy.types.Object.lsf_character = bpy.props.PointerProperty(
+        type=character_properties.LSFCharacter
+    )
     runtime.register()
     _commands.append(bpy.utils.register_cli_command("lsf", command_line.main))
 
@@ -35,6 +39,7 @@ def unregister() -> None:
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
     runtime.unregister()
+    del bpy.types.Object.lsf_character
     del bpy.types.Scene.lsf
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sources of a map: the 52 ARKit weights and the visemes that are mixed from them."""
+"""Sources of a map: the 52 ARKit weights, the visemes that are mixed from them, head and breath."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from lsf_backend.protocol import EXTRA_CHANNELS
+
 from ..rig.names import ARKIT_NAMES
 from .solve import solve_weights
 from .visemes import VISEMES
 
 _PLACES = {name: index for index, name in enumerate(ARKIT_NAMES)}
+# Beside the face: in a take only where their layers are on, in radians (breath 0..1).
+EXTRAS = tuple(name for names in EXTRA_CHANNELS.values() for name in names)
 # How much a viseme may change from frame to frame for nothing; keeps neighbours from taking turns.
 _CALM = 0.01
 # A little against mixing many visemes where few will do.
@@ -21,21 +25,39 @@ _SPARSE = 0.001
 def is_channel(name: str) -> bool:
     """Whether a map may use ``name`` as a source."""
     family, _, viseme = name.partition(":")
-    return name in _PLACES or viseme in VISEMES.get(family, {})
+    return name in _PLACES or name in EXTRAS or viseme in VISEMES.get(family, {})
 
 
-def channel_curves(weights: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Curves [T] float64 of the named sources for ARKit weights [T, 52]."""
-    weights = np.asarray(weights, dtype=np.float64)
-    if weights.ndim != 2 or weights.shape[1] != len(ARKIT_NAMES):
-        raise ValueError(f"weights must be [T, {len(ARKIT_NAMES)}], got {list(weights.shape)}")
+def all_channels() -> list[str]:
+    """Every name that a map may use as a source."""
+    visemes = [f"{family}:{viseme}" for family, poses in VISEMES.items() for viseme in poses]
+    return [*ARKIT_NAMES, *EXTRAS, *visemes]
+
+
+def channel_curves(
+    values: np.ndarray, names: Iterable[str], channels: tuple[str, ...] = ARKIT_NAMES
+) -> dict[str, np.ndarray]:
+    """Curves [T] float64 of the named sources, for values [T, C] of ``channels``.
+
+    An ARKit shape that is not among them is 0; an extra that is not has no curve.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != len(channels):
+        raise ValueError(f"values must be [T, {len(channels)}], got {list(values.shape)}")
     names = list(dict.fromkeys(names))
-    found = {name: weights[:, _PLACES[name]] for name in names if name in _PLACES}
+    weights = np.zeros((len(values), len(ARKIT_NAMES)))
+    found = {}
+    for column, channel in enumerate(channels):
+        if channel in _PLACES:
+            weights[:, _PLACES[channel]] = values[:, column]
+        elif channel in EXTRAS:
+            found[channel] = values[:, column]
+    found |= {name: weights[:, _PLACES[name]] for name in names if name in _PLACES}
     for family in VISEMES:
         if any(name.startswith(f"{family}:") for name in names):
             curves = viseme_curves(weights, family)
             found |= {f"{family}:{viseme}": curve for viseme, curve in curves.items()}
-    return {name: found[name] for name in names}
+    return {name: found[name] for name in names if name in found}
 
 
 def viseme_curves(weights: np.ndarray, family: str) -> dict[str, np.ndarray]:

@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import bpy
 
-from . import arkit_mesh, face_target
+from . import arkit_mesh, face_target, mapped, stored_map
 from .names import ARKIT_NAMES
 from .target import Owner, Target
 
 # Asked in this order what a mesh is; the first answer counts.
 RECOGNISERS: tuple[Callable[[bpy.types.Object], Target | None], ...] = (
     face_target.recognise,
+    mapped.recognise,
     arkit_mesh.recognise,
 )
 
@@ -95,6 +96,9 @@ def unusable(obj: bpy.types.Object) -> str:
     """Why ``obj`` cannot be driven, in one sentence; empty where it can."""
     if obj.type != "MESH":
         return f"'{obj.name}' is not a mesh."
+    wrong = stored_map.problems(obj)
+    if wrong:
+        return " ".join(wrong[:3])
     target = target_of(obj)
     if target is None:
         key = obj.data.shape_keys

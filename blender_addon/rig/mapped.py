@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A character driven through a retarget map: shape keys of several meshes, and bones.
+
+The map is the one that the artist has built (kept on the mesh), or else what the names suggest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import bpy
+import numpy as np
+
+from ..retarget import conventions
+from ..retarget.apply import curves
+from ..retarget.matching import Character, propose
+from ..retarget.model import BONE, KEY, RetargetMap, Row
+from ..retarget.model import Target as Place
+from ..retarget.report import FitReport, report
+from ..retarget.tokens import plain
+from . import arkit_mesh, bones, family, stored_map
+from .target import Curve, Owner, shape_key_path
+
+FEWEST_SHAPES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Mapped:
+    """A mesh with the map of its character; ``automatic`` where names alone have made it."""
+
+    name: str
+    retarget: RetargetMap
+    automatic: bool = True
+    output: str = "arkit"
+
+    def objects(self) -> list[bpy.types.Object]:
+        """Return meshes, the chosen one first where it moves, then armatures."""
+        owners = dict.fromkeys(row.target.owner for row in self.rows())
+        found = [bpy.data.objects[name] for name in owners]
+        rigs = [obj for obj in found if obj.type == "ARMATURE"]
+        meshes = [obj for obj in found if obj.type == "MESH"]
+        own = bpy.data.objects.get(self.name)
+        if not meshes and own is not None:  # bones alone: what they move is looked at
+            meshes = [own]
+        return [*sorted(meshes, key=lambda obj: obj != own), *rigs]
+
+    def rows(self) -> list[Row]:
+        """Rows that are on and whose key or bone is there."""
+        return [row for row in self.retarget.rows if row.enabled and _there(row.target)]
+
+    def paths(self) -> dict[Owner, set[str]]:
+        """Give the values of the mapped keys and the rotations of the mapped bones."""
+        found: dict[Owner, set[str]] = {}
+        for row in self.rows():
+            obj = bpy.data.objects[row.target.owner]
+            if row.target.kind == KEY:
+                path = shape_key_path(row.target.name)
+                found.setdefault(Owner.of(obj.data.shape_keys), set()).add(path)
+            else:
+                path = bones.rotation_path(obj, row.target.name)
+                found.setdefault(Owner.of(obj), set()).add(path)
+        return found
+
+    def curves(self, values: np.ndarray, channels: tuple[str, ...]) -> list[Curve]:
+        """Apply the map to values [T, C]."""
+        made = curves(dataclasses.replace(self.retarget, rows=tuple(self.rows())), values, channels)
+        found: list[Curve] = []
+        turns: dict[tuple[str, str], np.ndarray] = {}
+        for place, weights in made.items():
+            if place.kind == KEY:
+                key = bpy.data.objects[place.owner].data.shape_keys
+                found.append(Curve(Owner.of(key), shape_key_path(place.name), weights))
+            else:
+                turn = turns.setdefault((place.owner, place.name), np.zeros((len(values), 3)))
+                turn[:, "xyz".index(place.component[5])] = weights
+        for (rig, bone), turn in turns.items():
+            found += bones.turn_curves(bpy.data.objects[rig], bone, turn)
+        return found
+
+    def lips(self) -> np.ndarray:
+        """Vertices of the lips of the first mesh, by the keys that close and open them."""
+        meshes = [obj for obj in self.objects() if obj.type == "MESH"]
+        if not meshes:
+            return np.zeros(0, dtype=np.int64)
+        names = {
+            source: row.target.name
+            for row in reversed(self.rows())
+            for source, _ in row.sources
+            if row.target.kind == KEY and row.target.owner == meshes[0].name
+        }
+        chosen = [names[source] for source in arkit_mesh.LIP_SHAPES if source in names]
+        return arkit_mesh.lip_vertices(meshes[0], chosen)
+
+    def summary(self) -> str:
+        """Say what the names are and how much of the face is reached."""
+        return f"{self.name}: {self.fit().headline().rstrip('.')}"
+
+    def fit(self) -> FitReport:
+        """What the map reaches and misses on this character."""
+        return report(self.retarget, family.inspect(_meshes(self.name, self.retarget)))
+
+    def concerns(self) -> list[str]:
+        """What is not driven, the important first; drivers, muted shapes, constraints."""
+        found = self.fit().sentences()
+        for obj in self.objects():
+            names = [row.target.name for row in self.rows() if row.target.owner == obj.name]
+            if obj.type == "MESH" and obj.data.shape_keys is not None:
+                found += arkit_mesh.shape_concerns(obj, list(dict.fromkeys(names)))
+            elif obj.type == "ARMATURE":
+                found += _bone_concerns(obj, list(dict.fromkeys(names)))
+        return found
+
+
+def recognise(obj: bpy.types.Object) -> Mapped | None:
+    """Return the target for a mesh that has a map, or whose names are better met by one."""
+    if obj.type != "MESH":
+        return None
+    kept = stored_map.stored(obj)
+    if kept is not None:
+        found = Mapped(obj.name, kept, automatic=False)
+        return found if found.paths() else None
+    suggested = proposed(obj)
+    driven = set(report(suggested, family.inspect(_meshes(obj.name, suggested))).driven)
+    if "jawOpen" not in driven or len(driven) < FEWEST_SHAPES:
+        return None
+    plain_mesh = arkit_mesh.recognise(obj)
+    if plain_mesh is not None and suggested.owners() == (obj.name,):
+        mouth = [name for name in plain_mesh.mapping if name.startswith("mouth")]
+        closes = "mouthClose" in mouth or not mouth
+        if closes and len(plain_mesh.mapping) >= len(suggested.rows):
+            return None  # ARKit's names on one mesh: nothing to map
+    return Mapped(obj.name, suggested)
+
+
+def proposed(obj: bpy.types.Object, others: tuple[bpy.types.Object, ...] = ()) -> RetargetMap:
+    """Return the map that the names of a character suggest, its jaw fitted to its rest pose."""
+    meshes = list(dict.fromkeys([*family.meshes_of(obj), *others]))
+    seen = family.inspect(meshes)
+    found = _cached(tuple(seen.shape_keys.items()), tuple(seen.bones.items()))
+    return dataclasses.replace(found, rows=tuple(_fitted(row, meshes) for row in found.rows))
+
+
+@functools.lru_cache(maxsize=64)
+def _cached(
+    shape_keys: tuple[tuple[str, tuple[str, ...]], ...],
+    bone_names: tuple[tuple[str, tuple[str, ...]], ...],
+) -> RetargetMap:
+    """Matching takes milliseconds, and a panel asks at every redraw."""
+    return propose(Character(dict(shape_keys), dict(bone_names)))
+
+
+def _fitted(row: Row, meshes: list[bpy.types.Object]) -> Row:
+    """Scale the row that opens a jaw bone to the character's own jaw."""
+    place = row.target
+    opens = place.component == "turn_x_deg" and row.high == conventions.JAW_OPEN_DEG
+    if place.kind != BONE or not opens:
+        return row
+    rig = bpy.data.objects[place.owner]
+    rest = tuple(rig.data.bones[place.name].head_local)
+    sizes = tuple((mesh.name, len(mesh.data.vertices)) for mesh in meshes)
+    degrees = _jaw_degrees(rig.name, place.name, rest, sizes)
+    if degrees is None:
+        return row
+    share = degrees / conventions.JAW_OPEN_DEG
+    sources = tuple((name, gain * share) for name, gain in row.sources)
+    return dataclasses.replace(row, sources=sources, high=degrees)
+
+
+@functools.lru_cache(maxsize=64)
+def _jaw_degrees(
+    rig_name: str, jaw: str, rest: tuple[float, ...], sizes: tuple[tuple[str, int], ...]
+) -> float | None:
+    """Measured once for a rest pose: it looks at every vertex, and a panel asks at every redraw."""
+    rig = bpy.data.objects[rig_name]
+    spelled = {plain(name): name for name in rig.data.bones.keys()}
+    found = (
+        next((spelled[name] for name in names if name in spelled), "")
+        for names in conventions.EYE_BONES.values()
+    )
+    meshes = [bpy.data.objects[name] for name, _ in sizes]
+    return bones.jaw_degrees(rig, jaw, tuple(filter(None, found)), meshes)
+
+
+def _meshes(name: str, retarget: RetargetMap) -> list[bpy.types.Object]:
+    """Meshes to look for targets in: those of the map, and those of the chosen mesh's family."""
+    named = [bpy.data.objects.get(owner) for owner in retarget.owners()]
+    meshes = [obj for obj in named if obj is not None and obj.type == "MESH"]
+    own = bpy.data.objects.get(name)
+    return list(dict.fromkeys([*meshes, *(family.meshes_of(own) if own is not None else ())]))
+
+
+def _there(place: Place) -> bool:
+    obj = bpy.data.objects.get(place.owner)
+    if obj is None:
+        return False
+    if place.kind == KEY:
+        key = obj.data.shape_keys if obj.type == "MESH" else None
+        return key is not None and key.key_blocks.find(place.name) > 0
+    return obj.type == "ARMATURE" and place.name in obj.pose.bones
+
+
+def _bone_concerns(rig: bpy.types.Object, names: list[str]) -> list[str]:
+    held = [
+        name
+        for name in names
+        if any(not c.mute and c.influence > 0 for c in rig.pose.bones[name].constraints)
+    ]
+    data, found = rig.animation_data, []
+    driven = {bones.rotation_path(rig, name) for name in names}
+    drivers = [d for d in (data.drivers if data else ()) if d.data_path in driven]
+    if held:
+        found.append(f"Constraints may hold {len(held)} bones of '{rig.name}': {', '.join(held)}.")
+    if drivers:
+        found.append(f"{len(drivers)} turns of bones of '{rig.name}' have drivers.")
+    if rig.data.pose_position == "REST":
+        found.append(f"'{rig.name}' shows its rest pose; switch it to Pose Position.")
+    return found
