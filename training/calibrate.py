@@ -17,24 +17,25 @@ import numpy as np
 import torch
 
 from lsf_backend.model.calibrate import Clip, calibrate
-from lsf_backend.model.config import ModelConfig
+from lsf_backend.model.checkpoint import load_checkpoint
 from lsf_backend.model.lsf import LSFModel
 from lsf_backend.sampling import frame_uniforms
-from training import loop
-from training.data.batches import gather
-from training.data.cache import Cache
+from training.data.sources import CacheClips, Clips
 from training.losses import LipLoss
+from training.settings import DataConfig
 
 log = logging.getLogger(__name__)
 SHARES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03)
 LONGEST = 125
 
 
-def clips_of(cache: Cache, most: int) -> Iterator[Clip]:
+def clips_of(clips: Clips, most: int) -> Iterator[Clip]:
     """Clips of the validation speakers, as they are on the cache, at most ``LONGEST`` frames."""
-    for number in cache.split("validation")[:most]:
-        batch = gather(cache, [(number, 0, min(LONGEST, cache.entries[number].count))])
-        yield Clip(*(part[0] for part in batch[:4]))
+    for number in clips.split.numbers(2, "validation")[:most]:
+        count = min(LONGEST, clips.clips[number].count)
+        streams = (part[: 2 * count] for part in clips.features(number) if part is not None)
+        arrays = (*streams, clips.betas(number), clips.motion(number)[:count])
+        yield Clip(*(torch.from_numpy(np.array(array, np.float32)) for array in arrays))
 
 
 @torch.no_grad()
@@ -74,15 +75,14 @@ def find_tau(model: LSFModel, clips: list[Clip]) -> list[float]:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m training.calibrate", description=__doc__)
-    parser.add_argument("run", type=Path, help="folder of a stage 2 run")
+    parser.add_argument("run", type=Path, help="run folder with a finished stage2")
     parser.add_argument("cache", type=Path)
     parser.add_argument("--clips", type=int, default=40)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(2)
-    model = LSFModel(ModelConfig.load(options.run / "model.json")).eval()
-    loop.load_model(options.run / "last.pt", model)
-    clips = list(clips_of(Cache.open(options.cache), options.clips))
+    model = load_checkpoint(options.run / "stage2" / "model").model
+    clips = list(clips_of(CacheClips(DataConfig(cache=options.cache)), options.clips))
     tau = find_tau(model, clips)
     log.info("--tau %s", " ".join(f"{value:.5f}" for value in tau))
 

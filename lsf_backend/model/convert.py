@@ -93,20 +93,25 @@ def convert_released(
     return save_checkpoint(folder, model, info, hubert)
 
 
-def convert_lightning(
-    source: Path, folder: Path, info: CheckpointInfo, prefix: str = "model."
-) -> CheckpointInfo:
-    """Convert a checkpoint of this repository's training: weights under ``prefix``, or bare.
+# Where training keeps the parts of the model, and what it calls them here.
+_TRAINED = {"system.prior.": "vqvae.", "system.encoder.sie.": "sie."}
+_TRAINED_HUBERT = "speech.hubert.network."
 
-    Lightning puts ``prefix`` before the names, the plain training loop nothing. Fine-tuned speech
-    weights under ``hubert.`` go along; optimiser state and settings do not.
+
+def convert_lightning(source: Path, folder: Path, info: CheckpointInfo) -> CheckpointInfo:
+    """Convert a Lightning checkpoint of stage 2 of this repository's training.
+
+    A speech encoder that was trained goes along; optimiser state and settings do not.
     """
     tensors = _read_any(source)
-    hubert = without_prefix(tensors, "hubert.")
-    bare = {key: value for key, value in tensors.items() if not key.startswith("hubert.")}
+    ours = {
+        new + key: value
+        for old, new in _TRAINED.items()
+        for key, value in without_prefix(tensors, old).items()
+    }
     model = LSFModel(info.model)
-    load_exactly(model, without_prefix(tensors, prefix) or bare, source.name)
-    return save_checkpoint(folder, model, info, hubert)
+    load_exactly(model, ours, source.name)
+    return save_checkpoint(folder, model, info, without_prefix(tensors, _TRAINED_HUBERT))
 
 
 def extract_file(source: Path, target: Path) -> int:

@@ -213,18 +213,15 @@ def test_wrong_face_space_and_flame_version_are_refused(tmp_path):
 def test_lightning_checkpoint_of_ours_converts_weights_only(tmp_path):
     cfg = shrink(config.compact())
     model = LSFModel(cfg)
-    state = {"model." + k: v for k, v in model.state_dict().items()}
+    state = {"system.encoder.sie." + k: v for k, v in model.sie.state_dict().items()}
+    state |= {"system.prior." + k: v for k, v in model.vqvae.state_dict().items()}
     torch.save({"state_dict": state, "hyper_parameters": argparse.Namespace(a=1)}, tmp_path / "l")
     info = _info(cfg, flame_version=None)
     convert.convert_lightning(tmp_path / "l", tmp_path / "c", info)
     loaded = load_checkpoint(tmp_path / "c").model
     assert torch.equal(loaded.sie.style.weight, model.sie.style.weight)
-    torch.save({"model": model.state_dict(), "step": 3}, tmp_path / "last.pt")
-    convert.convert_lightning(tmp_path / "last.pt", tmp_path / "d", info)
-    assert torch.equal(
-        load_checkpoint(tmp_path / "d").model.sie.style.weight, model.sie.style.weight
-    )
-    del state["model.sie.style.weight"]
+    assert torch.equal(loaded.vqvae.motion_out.weight, model.vqvae.motion_out.weight)
+    del state["system.encoder.sie.style.weight"]
     torch.save({"state_dict": state}, tmp_path / "l2")
     with pytest.raises(LsfError, match=r"missing: sie\.style\.weight"):
         convert.convert_lightning(tmp_path / "l2", tmp_path / "c2", info)

@@ -1,160 +1,250 @@
 # SPDX-License-Identifier: Apache-2.0
+"""What every stage must hold: resuming, frozen parts, validation, early stopping, refusals."""
+
+import csv
 import dataclasses
 import json
+import math
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from lsf_backend.model.lsf import LSFModel  # noqa: E402
-from training import loop, stage1, stage2  # noqa: E402
-from training.data.batches import draw, gather  # noqa: E402
-from training.data.cache import Cache, Entry  # noqa: E402
-from training.loop import LoopConfig  # noqa: E402
-from training.losses import LipLoss  # noqa: E402
-from training.settings import StageConfig, model_config  # noqa: E402
+from lsf_backend.errors import LsfError
+from training import runs
+from training.data.batches import Batches, held_out
+from training.data.sources import open_clips
+from training.module import Stage, learning_rate_share
+from training.runs import RunFacts, open_run
+from training.settings import RunConfig, StageConfig
+from training.train import train, train_stage
 
 CONFIGS = Path(__file__).resolve().parents[2] / "training" / "configs"
+SHORT = {"epochs": 3, "batch_size": 2, "learning_rate": 1e-3, "patience": 0}
+EXTRAS = {
+    "lip_weight": 0.01,
+    "motion_weight": 6.0,
+    "direct_weight": 1.0,
+    "start_without_codes": 2,
+    "revive_every": 2,
+    "revive_until": 1.0,
+    "feature_noise": 0.3,
+}
+CROPPED = SHORT | {"crop_frames": 20, "epoch_batches": 4, "accumulate": 2, "clip_gradient": 1.0}
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    entries, first = [], 0
-    for number, subject in enumerate((1, 2, 3, 81, 90)):
-        count = 30 + 5 * number
-        entries.append(Entry(f"S{subject:03d}_001_0_0", 0, first, count))
-        first += count
-    folder = tmp_path / "cache"
-    folder.mkdir()
-    np.save(folder / "features.npy", rng.standard_normal((2 * first, 774)).astype(np.float16))
-    # Three slow movements spread over all channels, as faces move.
-    waves = np.sin(np.arange(first)[:, None] * np.array([0.3, 0.5, 0.7])) + 1.0
-    motion = (0.1 * waves @ rng.random((3, 53))).astype(np.float32)
-    np.save(folder / "motion.npy", motion)
-    np.save(folder / "betas.npy", rng.standard_normal((len(entries), 300)).astype(np.float32))
-    (folder / "entries.json").write_text(json.dumps([dataclasses.asdict(e) for e in entries]))
-    return folder
+class Cut(Exception):
+    """Stands for a kill."""
 
 
-def config(cache: Path, name: str, steps: int, **changes) -> StageConfig:
-    fields = {"steps": steps, "batch_size": 2, "length": 20, "warmup": 2, "validate_every": 100}
-    return StageConfig(
-        cache, cache.parent / name, model_config("compact", {"n_layers": 1, "n_codes": 16}),
-        LoopConfig(**(fields | changes)),
-    )  # fmt: skip
+def cut_at(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
+    """Die when the batch is reached, in the middle of an epoch."""
+    step = Stage.training_step
+
+    def dying(self: Stage, batch: Any, batch_idx: int) -> Any:
+        if self.batches_done == batches:
+            raise Cut
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Stage, "training_step", dying)
 
 
-def weights(folder: Path) -> dict:
-    return torch.load(folder / "last.pt", weights_only=True)["model"]
+def checkpoint(folder: Path) -> dict[str, Any]:
+    return torch.load(folder / runs.LAST, weights_only=True)
 
 
-def interrupted(train, whole: StageConfig, cut: StageConfig) -> None:
-    """Train once in one go and once with an interruption; both must end with the same numbers."""
-    train(whole)
-    halted = dataclasses.replace(cut.loop, stop_after_s=0.0)
-    for step in range(1, 4):
-        assert train(dataclasses.replace(cut, loop=halted)) == step
-    assert train(cut) == whole.loop.steps
-    one, two = weights(whole.out), weights(cut.out)
-    for name in one:
-        assert torch.equal(one[name], two[name]), name
+def same(one: Any, two: Any, where: str = "") -> None:
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, two), where
+    elif isinstance(one, dict):
+        assert one.keys() == two.keys(), where
+        for key in one:
+            same(one[key], two[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(two), where
+        for place, (a, b) in enumerate(zip(one, two, strict=True)):
+            same(a, b, f"{where}[{place}]")
+    else:
+        assert one == two or (one != one and two != two), where
 
 
-def test_stage1_continues_as_if_never_interrupted(cache, monkeypatch):
-    monkeypatch.setattr(stage1, "START_WITHOUT_CODES", 100)
-    interrupted(stage1.train, config(cache, "whole", 6), config(cache, "cut", 6))
+def interrupted(
+    whole: RunConfig, cut: RunConfig, stage: str, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Train in one go and with an interruption; both must end with the same numbers."""
+    train_stage(whole, stage)
+    with monkeypatch.context() as patch:
+        cut_at(patch, at)
+        with pytest.raises(Cut):
+            train_stage(cut, stage)
+    assert not (cut.out / stage / runs.FINISHED).exists()
+    torch.manual_seed(99)
+    train_stage(cut, stage)
+    one, two = checkpoint(whole.out / stage), checkpoint(cut.out / stage)
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "batches_done", "system_state"):
+        same(one[key], two[key], key)
+    assert one["optimizer_states"][0]["state"] and one["global_step"] == two["global_step"]
+    logs = [(config.out / stage / runs.LOG).read_text() for config in (whole, cut)]
+    assert logs[0] == logs[1]
 
 
-def test_stage2_continues_and_leaves_the_decoder_alone(cache, monkeypatch):
-    monkeypatch.setattr(stage1, "START_WITHOUT_CODES", 2)
-    first = config(cache, "first", 4)
-    stage1.train(first)
-    whole, cut = config(cache, "whole", 5), config(cache, "cut", 5)
-    whole, cut = (dataclasses.replace(c, first_stage=first.out) for c in (whole, cut))
-    interrupted(stage2.train, whole, cut)
-    trained, frozen = weights(whole.out), weights(first.out)
-    for name, value in frozen.items():
-        assert torch.equal(trained["vqvae." + name], value), name
+def test_the_compact_model_goes_on_as_if_never_interrupted(compact_config, monkeypatch) -> None:
+    stage = CROPPED | {"extras": EXTRAS, "schedule": "cosine", "warmup_steps": 2}
+    whole, cut = compact_config("whole", stage), compact_config("cut", stage)
+    for name in ("stage1", "stage2"):
+        interrupted(whole, cut, name, monkeypatch, at=9)
 
 
-def test_stage1_learns(cache, monkeypatch):
-    monkeypatch.setattr(stage1, "START_WITHOUT_CODES", 0)
-    stage1.train(changed := config(cache, "learns", 80, learning_rate=2e-3, validate_every=10))
-    found = [json.loads(line)["val_gap_mm"] for line in (changed.out / "log.jsonl").open()]
-    assert len(found) == 8 and found[-1] < 0.8 * found[0]
+@pytest.mark.parametrize("system", ["emote", "facediffuser_ddpm"])
+def test_dropout_and_noise_are_the_same_after_a_kill(tiny_config, monkeypatch, system) -> None:
+    whole, cut = (tiny_config(system, name, SHORT) for name in ("whole", "cut"))
+    stages = ("stage1", "stage2") if system == "emote" else ("stage2",)
+    for name in stages:
+        interrupted(whole, cut, name, monkeypatch, at=5)
 
 
-def test_idle_codes_move_onto_tokens(cache):
-    torch.manual_seed(0)
-    model = LSFModel(model_config("compact", {"n_layers": 1, "n_codes": 16})).vqvae
-    keeper = stage1.CodeKeeper(model, 0)
-    before = model.quantiser.codebooks.detach().clone()
-    keeper.used[0, :5] = 3.0
-    latent = torch.randn(2, 30, 128)
-    assert keeper.revive(latent, torch.ones(2, 30, dtype=torch.bool)) == 2 * 16 - 5
-    after = model.quantiser.codebooks.detach()
-    assert torch.equal(before[0, :5], after[0, :5]) and not torch.equal(before[0, 5:], after[0, 5:])
-    distance = torch.cdist(after[0, 5:], latent.reshape(-1, 64)).min(1).values
-    assert distance.max() < 1.0
+def test_frozen_parts_keep_still_whatever_the_trainer_calls(compact_config, monkeypatch) -> None:
+    config = compact_config("run", CROPPED)
+    first = train_stage(config, "stage1")
+    before, _ = runs.stage_weights(first)
+    seen: list[bool] = []
+    step = Stage.training_step
+
+    def looked(self: Stage, batch: Any, batch_idx: int) -> Any:
+        self.train()
+        self.trainer.model.train()
+        seen.extend(module.training for module in self.system.prior.modules())
+        assert self.system.encoder.training
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Stage, "training_step", looked)
+    after, _ = runs.stage_weights(train_stage(config, "stage2"))
+    assert seen and not any(seen)
+    frozen = [name for name in before if name.startswith("prior.")]
+    assert frozen and all(torch.equal(before[name], after[name]) for name in frozen)
+    moved = [name for name in before if not torch.equal(before[name], after[name])]
+    assert moved and all(name.startswith("encoder.") for name in moved)
 
 
-def test_padding_does_not_change_the_losses(cache):
-    torch.manual_seed(0)
-    data = Cache.open(cache)
-    model = LSFModel(model_config("compact", {"n_layers": 1})).eval()
-    lips = LipLoss()
-    alone = stage2._losses(model, lips, gather(data, [(0, 0, 20)]))
-    both = stage2._losses(model, lips, gather(data, [(0, 0, 20), (0, 0, 20)]))
-    longer = gather(data, [(0, 0, 20), (1, 0, 35)])
-    longer = type(longer)(*(part[:1] for part in longer))
-    padded = stage2._losses(model, lips, longer)
-    for name in alone:
-        assert alone[name].item() == pytest.approx(both[name].item(), rel=1e-4)
-        assert alone[name].item() == pytest.approx(padded[name].item(), rel=1e-3), name
+def test_validation_is_the_mean_over_all_held_out_frames(tiny_config) -> None:
+    config = tiny_config("lsf", "run", SHORT | {"epochs": 1})
+    train(config)
+    with (config.out / "stage2" / runs.LOG).open() as file:
+        said = float(next(csv.DictReader(file))["val_loss"])
+    trained = open_run(config.out)
+    clips = open_clips(config.data)
+    numbers = clips.split.numbers(2, "validation")
+    data = Batches(clips, trained.facts.people, speech=True)
+    total = frames = 0.0
+    for number in numbers:
+        batch = data[held_out([number], [clips.clips[number].count], 1)[0]]
+        loss = trained.system.training_step(batch, "speech", None)["loss"]
+        total += float(loss) * clips.clips[number].count
+        frames += clips.clips[number].count
+    assert len(numbers) == 4 and said == pytest.approx(total / frames, rel=1e-5)
 
 
-def test_batches_are_a_function_of_seed_and_step(cache):
-    data = Cache.open(cache)
-    numbers = data.split("train")
-    assert numbers == [0, 1, 2] and data.split("validation") == [3] and data.split("test") == [4]
-    one, same, other = (draw(data, numbers, step, 1, 3, 20) for step in (5, 5, 6))
-    assert torch.equal(one.motion, same.motion) and not torch.equal(one.motion, other.motion)
-    entry = data.entries[0]
-    batch = gather(data, [(0, 3, 10)])
-    np.testing.assert_array_equal(
-        batch.motion[0].numpy(), data.motion[entry.first + 3 : entry.first + 13]
-    )
-    np.testing.assert_array_equal(
-        batch.emotion_features[0].numpy(),
-        data.features[2 * (entry.first + 3) : 2 * (entry.first + 13), 384:].astype(np.float32),
-    )
+def test_it_stops_when_held_out_clips_have_not_improved_and_keeps_the_best(
+    tiny_config, monkeypatch
+) -> None:
+    losses = iter([3.0, 2.0, 2.5, 2.6, 2.7, 1.0])
+
+    def told(self: Stage) -> None:
+        self._held_out.take(self)
+        self._trained.take(self)
+        value = next(losses)
+        self.row = {"epoch": self.current_epoch, "val_loss": value, "train_loss": value}
+        self.log("val_loss", value)
+
+    monkeypatch.setattr(Stage, "on_validation_epoch_end", told)
+    config = tiny_config("faceformer", "run", SHORT | {"epochs": 9, "patience": 3})
+    folder = train_stage(config, "stage2")
+    done = json.loads((folder / runs.FINISHED).read_text())
+    assert done["epochs"] == 5 and done["best_epoch"] == 1
+    own, _ = runs.stage_weights(folder)
+    best = torch.load(folder / runs.BEST, weights_only=True)
+    assert best["epoch"] == 1
+    same({f"system.{key}": value for key, value in own.items()}, best["state_dict"])
 
 
-def test_learning_rate_rises_and_falls():
-    config = LoopConfig(steps=1000, learning_rate=1.0, warmup=100)
-    rates = [loop.learning_rate(config, step) for step in range(1000)]
+def test_it_learns(compact_config) -> None:
+    stage = CROPPED | {"epochs": 8, "epoch_batches": 10, "learning_rate": 2e-3, "accumulate": 1}
+    stage = stage | {"extras": {"lip_weight": 0.01, "motion_weight": 6.0}}
+    folder = train_stage(compact_config("run", stage), "stage1")
+    with (folder / runs.LOG).open() as file:
+        gaps = [float(row["val_gap_mm"]) for row in csv.DictReader(file)]
+    assert len(gaps) == 8 and gaps[-1] < 0.8 * gaps[0]
+    assert (folder / "curve.png").stat().st_size > 5000
+
+
+def test_a_finished_stage_is_left_alone_and_another_run_is_not_written_over(tiny_config) -> None:
+    config = tiny_config("faceformer", "run", SHORT | {"epochs": 1})
+    folder = train_stage(config, "stage2")
+    stamp = (folder / runs.WEIGHTS).stat().st_mtime_ns
+    train_stage(config, "stage2")
+    assert (folder / runs.WEIGHTS).stat().st_mtime_ns == stamp
+    other = dataclasses.replace(config, stage2=dataclasses.replace(config.stage2, seed=7))
+    with pytest.raises(LsfError, match=r"another configuration \(stage2\)"):
+        train_stage(other, "stage2")
+
+
+def test_what_cannot_be_trained_is_said(tiny_config, compact_config, tmp_path) -> None:
+    with pytest.raises(LsfError, match='"faceformer" has no stage 1'):
+        train_stage(tiny_config("faceformer", "a", SHORT), "stage1")
+    with pytest.raises(LsfError, match="Stage 1 is not finished"):
+        train_stage(tiny_config("lsf", "b", SHORT), "stage2")
+    with pytest.raises(LsfError, match='"extras" are of systems with'):
+        train_stage(tiny_config("emote", "c", SHORT | {"extras": EXTRAS}), "stage1")
+    with pytest.raises(LsfError, match='"lip_weight" is of the face space head'):
+        train_stage(tiny_config("lsf", "d", SHORT | {"extras": EXTRAS}), "stage1")
+    with pytest.raises(LsfError, match="makes motion of the face space flame"):
+        train_stage(compact_config("e", SHORT, preset="paper", changes={}), "stage1")
+    with pytest.raises(LsfError, match="stage1 has no epoch; it knows accumulate"):
+        compact_config("f", {"epoch": 3})
+    with pytest.raises(LsfError, match="'speach'; it is one of faceformer"):
+        compact_config("g", {}, system="speach")
+    with pytest.raises(LsfError, match='one of "features", "motion_features"'):
+        RunConfig.from_dict(
+            {"out": "x", "data": {"store": "s", "features": "a", "motion_features": "b"}}
+        )
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(LsfError, match="bad.json is not a configuration"):
+        RunConfig.load(tmp_path / "bad.json")
+
+
+def test_a_stage_1_that_knows_the_test_people_is_refused(tiny_config) -> None:
+    config = tiny_config("lsf", "run", SHORT | {"epochs": 1})
+    folder = train_stage(config, "stage1")
+    facts = RunFacts.load(folder)
+    dataclasses.replace(facts, seen=(*facts.seen, "M037")).save(folder)
+    with pytest.raises(LsfError, match="people of the test: M037"):
+        train_stage(config, "stage2")
+    dataclasses.replace(facts, split="paper-code (leaky)").save(folder)
+    with pytest.raises(LsfError, match='on the split "paper-code'):
+        train_stage(config, "stage2")
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    config = StageConfig(warmup_steps=100, schedule="cosine")
+    rates = [learning_rate_share(config, step, 1000) for step in range(1000)]
     assert rates[0] < 0.02 and 0.9 < max(rates) <= 1.0 and rates[-1] < 0.03
     assert rates[100:] == sorted(rates[100:], reverse=True)
+    assert learning_rate_share(StageConfig(), 500, 1000) == 1.0
+
+
+def test_defaults_are_the_papers() -> None:
+    config = RunConfig.from_dict({"out": "x", "data": {"store": "s"}})
+    one, two = config.stage1, config.stage2
+    assert (one.optimizer, one.learning_rate, one.betas, one.eps) == (
+        "adamw", 1e-4, (0.9, 0.98), 1e-9,
+    )  # fmt: skip
+    assert (two.optimizer, two.learning_rate, two.patience) == ("adam", 1e-5, 5)
+    assert config.system == "lsf" and config.size == "paper" and config.data.split == "subject"
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.json")), ids=lambda path: path.stem)
-def test_every_shipped_configuration_builds(path):
-    stage = StageConfig.load(path)
-    assert LSFModel(stage.model).config.face_space == "head"
-
-
-def test_lip_loss_measures_the_mesh():
-    from lsf_backend.face.face_model import FaceModel
-    from lsf_backend.face.head_space import arkit_from_motion
-    from lsf_backend.face.measure import lip_gap_mm
-
-    motion = np.zeros((4, 53), np.float32)
-    motion[1, 50] = 0.2
-    motion[2, :49] = 0.1
-    motion[3, [5, 50]] = 0.3
-    ours = LipLoss().lips_mm(torch.from_numpy(motion))[:, 0].numpy()
-    wanted = lip_gap_mm(FaceModel.load(), arkit_from_motion(motion))
-    np.testing.assert_allclose(ours, wanted, atol=0.05)
+def test_every_shipped_configuration_builds(path: Path) -> None:
+    config = RunConfig.load(path)
+    assert config.about and RunConfig.from_dict(config.to_dict()) == config
+    assert math.isfinite(config.stage1.learning_rate)

@@ -11,12 +11,14 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lsf_backend.model.config import N_EXPRESSION, N_JAW, N_MOTION
+from training.baselines.objective import Extras
 
 # A label of this value is not known, or is a person that no training clip shows.
 UNKNOWN = -1
@@ -52,7 +54,8 @@ class SpeechBatch:
     """``motion_features`` [B, 2T, Dm], ``emotion_features`` [B, 2T, De] at 50 Hz, ``betas``
     [B, 300], ``motion`` [B, T, 53], ``mask`` [B, T] bool (real frames, at the front), labels.
 
-    When sampling, ``motion`` gives the shape only and is not read.
+    When sampling, ``motion`` gives the shape only and is not read. ``audio`` [B, 640 T + 80] at
+    16 kHz comes along where a speech encoder is trained; ``motion_features`` are then its output.
     """
 
     motion_features: Tensor
@@ -61,6 +64,7 @@ class SpeechBatch:
     motion: Tensor
     mask: Tensor
     labels: Labels
+    audio: Tensor | None = None
 
     def __post_init__(self) -> None:
         """Refuse features that do not cover the frames."""
@@ -68,6 +72,21 @@ class SpeechBatch:
         for name in ("motion_features", "emotion_features"):
             if getattr(self, name).shape[1] < 2 * t:
                 raise ValueError(f"{name} has {getattr(self, name).shape[1]} rows, needs {2 * t}")
+
+    def to(self, device: torch.device | str, **how: bool) -> SpeechBatch:
+        """Copy to a device."""
+        parts = {
+            field.name: value.to(device, **how)
+            for field in dataclasses.fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        labels = Labels(
+            *(
+                getattr(self.labels, field.name).to(device, **how)
+                for field in dataclasses.fields(Labels)
+            )
+        )
+        return dataclasses.replace(self, labels=labels, **parts)
 
     @property
     def lengths(self) -> list[int]:
@@ -100,6 +119,13 @@ class MotionScale:
         return torch.tensor([self.expression] * N_EXPRESSION + [self.jaw] * N_JAW)
 
 
+class Step(NamedTuple):
+    """Step ``index`` of ``total``."""
+
+    index: int
+    total: int
+
+
 class Baseline(nn.Module, abc.ABC):
     """A system of the comparison.
 
@@ -117,6 +143,34 @@ class Baseline(nn.Module, abc.ABC):
     def prepare(self, batch: SpeechBatch, phase: str, generator: torch.Generator) -> None:
         """Called once with the first batch of a fresh phase, before its first step."""
         return None
+
+    def use(self, extras: Extras) -> None:
+        """Add to the losses; raises ValueError where the system knows none of it."""
+        if extras != Extras():
+            raise ValueError('"extras" are of systems with a motion VQ-VAE of the paper only')
+
+    def before_step(
+        self, batch: SpeechBatch, phase: str, step: Step, generator: torch.Generator
+    ) -> bool:
+        """Called before every step; True where it set weights beside the optimiser."""
+        if step.index > 0:
+            return False
+        self.prepare(batch, phase, generator)
+        return True
+
+    def training_state(self) -> dict[str, Tensor]:
+        """What training needs besides the weights to go on as if it had not been cut off."""
+        return {}
+
+    def load_training_state(self, state: dict[str, Tensor]) -> None:
+        """Take back what :meth:`training_state` gave."""
+        return None
+
+    def validate(
+        self, batch: SpeechBatch, phase: str, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Losses of held-out clips, as in training, and measures of the motion."""
+        return self.training_step(batch, phase, generator)
 
     @abc.abstractmethod
     def training_step(

@@ -68,7 +68,7 @@ class CodeTalker(Baseline):
     ) -> dict[str, Tensor]:
         """Losses of section 3 in phase "prior"; of motion and latents in phase "speech"."""
         if phase == "prior":
-            return prior_losses(self.prior, batch.motion, batch.mask)
+            return prior_losses(self.prior, batch.motion, batch.mask).losses
         latent = self.latents_after(batch, batch.motion)
         zq = self.prior.quantize(latent, mask=batch.mask).zq
         with torch.no_grad():
