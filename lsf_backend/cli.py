@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from lsf_backend.cli_face import add_commands as add_face_commands
 from lsf_backend.errors import LsfError
 from lsf_backend.versions import own_version
 
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
+    add_face_commands(commands, common)
     demo = commands.add_parser("demo", parents=[common], help="animate the bundled sentence")
     demo.add_argument(
         "--out",
@@ -104,6 +106,15 @@ def _add_animate_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--identity", type=Path, metavar="BETAS.npy", help="up to 300 identity coefficients"
+    )
+    parser.add_argument(
+        "--face",
+        type=Path,
+        metavar="FLAME",
+        help="your FLAME file: Blender's files show its face; between FLAME and ARKit it is needed",
+    )
+    parser.add_argument(
+        "--rig", choices=("shapes", "bones"), default="shapes", help="how Blender's face is made"
     )
     parser.add_argument("--start", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--end", type=float, metavar="SECONDS")
@@ -177,6 +188,10 @@ def _run(args: argparse.Namespace) -> int:
         from lsf_backend.cli_convert import convert
 
         return convert(args)
+    if args.command in ("identity", "convert-face"):
+        from lsf_backend import cli_face
+
+        return cli_face.identity(args) if args.command == "identity" else cli_face.convert(args)
     from lsf_backend import cli_animate
 
     return cli_animate.demo(args) if args.command == "demo" else cli_animate.animate(args)

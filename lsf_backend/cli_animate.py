@@ -53,10 +53,12 @@ def animate(args: argparse.Namespace) -> int:
             seed=args.seed,
             temperature=args.temperature,
             output="motion",
-            finishing=_finishing(args.engine, args.raw, layers),
+            finishing=_finishing(args.engine, args.raw, layers, args.face is not None),
             extra=_extra(layers),
+            face=str(args.face) if args.face else "",
+            face_space="head" if any(path.suffix.lower() == ".csv" for path in own) else "",
         )
-        take = make_take(request, betas, need_arkit=any(p.suffix.lower() == ".csv" for p in own))
+        take = make_take(request, betas)
         for path in own:
             write_take(path, take, args.csv_fps)
             seconds = seconds_from_frames(len(take.motion))
@@ -90,17 +92,10 @@ def demo(args: argparse.Namespace) -> int:
     return run_blender_addon(["demo", "--out", str(folder), *overwrite])
 
 
-def make_take(request: AnimateRequest, betas: np.ndarray | None, need_arkit: bool = False) -> Take:
+def make_take(request: AnimateRequest, betas: np.ndarray | None) -> Take:
     """Run the request with a progress bar; warnings go to stderr."""
     with FrameProgress() as bar:
         job = Job(request, betas, progress=bar.stage)
-        if need_arkit and job.info.face_space != "head":
-            raise LsfError(
-                "request_invalid",
-                f"The engine {request.engine!r} moves a {job.info.face_space!r} face, which has "
-                "no ARKit weights for a .csv.",
-                "Write .npz, or choose --engine compact.",
-            )
         bar.start(job.n_frames)
         parts = []
         for chunk in job.chunks():
@@ -113,7 +108,7 @@ def make_take(request: AnimateRequest, betas: np.ndarray | None, need_arkit: boo
         print(sentence)
     values = np.concatenate(parts)
     extra = {name: values[:, i] for i, name in enumerate(job.channels) if i >= N_MOTION}
-    return Take(values[:, :N_MOTION], job.info.face_space, summary["metadata"], extra)
+    return Take(values[:, :N_MOTION], job.face_space, summary["metadata"], extra)
 
 
 def read_layers(texts: list[str], raw: bool = False) -> dict[str, float]:
@@ -172,12 +167,17 @@ def run_blender_addon(arguments: list[str]) -> int:
 
 
 def _finishing(
-    engine: str, raw: bool = False, layers: dict[str, float] | None = None
+    engine: str,
+    raw: bool = False,
+    layers: dict[str, float] | None = None,
+    with_face: bool = False,
 ) -> dict[str, float] | None:
     """Layers by default where the face has them; None asks for the engine's own frames."""
     if layers:
         return layers
-    return None if raw or create_engine(engine).info().face_space != "head" else {}
+    if raw:
+        return None
+    return {} if with_face or create_engine(engine).info().face_space == "head" else None
 
 
 def checked_outputs(paths: list[Path], overwrite: bool, source: Path) -> list[Path]:
@@ -217,6 +217,9 @@ def _animate_arguments(args: argparse.Namespace, outputs: list[Path]) -> list[st
         arguments += ["--end", repr(args.end)]
     if args.identity is not None:
         arguments += ["--identity", str(args.identity)]
+    if args.face is not None:
+        arguments += ["--face", str(args.face)]
+    arguments += ["--rig", args.rig]
     for layer in args.layer:
         arguments += ["--layer", layer]
     if args.raw:

@@ -21,6 +21,7 @@ from lsf_backend.errors import LsfError
 from lsf_backend.face.arkit import ARKIT_NAMES, EXPRESSION_NAMES
 from lsf_backend.face.face_model import FaceModel
 from lsf_backend.face.head_space import arkit_from_motion, motion_from_arkit
+from lsf_backend.face_motion import SPACES, FaceMotion
 from lsf_backend.finishing.finisher import Finished, Finisher
 from lsf_backend.finishing.layers import channels_of, layers
 from lsf_backend.finishing.lips import gap_per_weight_mm
@@ -58,28 +59,28 @@ class Job:
         self._audio = open_audio(request.audio, request.start_s, request.end_s)
         self._engine: Engine = create_engine(request.engine)
         self.info: EngineInfo = self._engine.info()
-        if request.output == "arkit" and self.info.face_space != "head":
-            raise LsfError(
-                "request_invalid",
-                f"The engine {request.engine!r} moves a {self.info.face_space!r} face, "
-                "which has no ARKit weights.",
-                "Ask for motion, or choose the engine 'compact'.",
-            )
         if request.device not in ("auto", *self.info.devices):
             raise LsfError(
                 "request_invalid",
                 f"The engine {request.engine!r} has no device {request.device!r} here.",
                 f"Choose one of: {', '.join(('auto', *self.info.devices))}.",
             )
+        self._face = FaceMotion(request, self.info, progress)
         self.n_frames = self._audio.n_frames
         self._progress = progress
         self._cancelled = cancelled
         self._frames_made = self._frames_done = 0
         self._warnings: list[str] = []
         self._notes: list[str] = []
+        self._leave_foreign_identity()
         self._speech: SpeechTrack | None = None
         self._settings = self._finishing_settings()
         self._finisher = self._make_finisher()
+
+    @property
+    def face_space(self) -> str:
+        """Face space of the frames that ``values`` gives."""
+        return self._face.final
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -87,7 +88,7 @@ class Job:
         extra = channels_of(tuple(self.request.extra))
         if self.request.output == "arkit":
             return (*ARKIT_NAMES, *extra)
-        if self.info.face_space == "head":
+        if self.face_space == "head":
             return (*EXPRESSION_NAMES, *_JAW_CHANNELS, *extra)
         return (*(f"expression_{index}" for index in range(50)), *_JAW_CHANNELS, *extra)
 
@@ -101,7 +102,7 @@ class Job:
         made = self._finished_chunks() if self._finisher else self._layered_chunks()
         for chunk in made:
             self._frames_done += len(chunk.motion)
-            yield chunk
+            yield dataclasses.replace(chunk, motion=self._face.going_out(chunk.motion))
 
     def _finished_chunks(self) -> Iterator[MotionChunk]:
         """The engine's chunks, finished; what was made before a cancel is finished as well."""
@@ -126,18 +127,28 @@ class Job:
                 chunk = dataclasses.replace(chunk, extra=made.columns(tuple(self.request.extra)))
             yield chunk
 
+    def _leave_foreign_identity(self) -> None:
+        """Betas of one space mean nothing in the other."""
+        space = self.request.identity_space
+        if self._betas is not None and space and space != self.info.face_space:
+            self._betas = None
+            self._notes.append(
+                f"The face's identity was left out: it is of the {space!r} space, and the engine "
+                f"speaks {self.info.face_space!r}."
+            )
+
     def _finishing_settings(self) -> FinishingSettings | None:
         if self.request.finishing is None:
             return None
         settings = FinishingSettings.from_dict({**_STILL_HEAD, **self.request.finishing})
-        if self.info.face_space == "head":
+        if self._face.made == "head":
             return settings
         asked = [name for name, value in self.request.finishing.items() if value > 0.0]
         rest = [name for name in asked if name not in _ANY_FACE and not name.endswith("_mm")]
         if rest:
             self._notes.append(
                 f"{', '.join(rest)}: left out, because they need ARKit weights, which a "
-                f"{self.info.face_space!r} face does not have."
+                f"{self._face.made!r} face does not have."
             )
         kept = {name: getattr(settings, name) for name in _ANY_FACE}
         return dataclasses.replace(FinishingSettings.off(), **kept)
@@ -149,7 +160,7 @@ class Job:
         # A reader of its own: the layers look further ahead than the engine.
         sound = open_audio(self.request.audio, self.request.start_s, self.request.end_s)
         self._speech = SpeechTrack.from_audio(sound)
-        if self.info.face_space != "head":
+        if self._face.made != "head":
             return None
         own = self.request.lip_gap_mm
         gaps = gap_per_weight_mm(FaceModel.load(HEAD_FILE)) if own is None else np.array(own)
@@ -170,7 +181,8 @@ class Job:
             for chunk in self._engine.animate(job):
                 if self._cancelled():
                     return
-                yield self._checked(chunk)
+                chunk = self._checked(chunk)
+                yield dataclasses.replace(chunk, motion=self._face.after_engine(chunk.motion))
         except LsfError:
             raise
         except Exception as error:  # whatever an engine does, people get a sentence
@@ -191,8 +203,12 @@ class Job:
         return {
             "frames": self._frames_done,
             "cancelled": self._frames_done < self.n_frames,
-            "warnings": [*self._audio.warnings(), *self._warnings],
-            "notes": [*self._notes, *(self._finisher.report.sentences() if self._finisher else [])],
+            "warnings": [*self._audio.warnings(), *self._face.warnings, *self._warnings],
+            "notes": [
+                *self._notes,
+                *self._face.notes(),
+                *(self._finisher.report.sentences() if self._finisher else []),
+            ],
             "metadata": self.metadata(),
         }
 
@@ -209,6 +225,7 @@ class Job:
             "audio": self._audio.path.name,
             "start_s": self.request.start_s,
             "duration_s": self._audio.duration_s,
+            "face_space": self.face_space,
             "identity": self._betas is not None,
             "finishing": self._settings.to_dict() if self._settings else None,
         }
@@ -234,6 +251,11 @@ class Job:
 
 def check_request(request: AnimateRequest) -> AnimateRequest:
     """Return the request if its fields have the right types and ranges; times are checked later."""
+    for name in ("face_space", "identity_space"):
+        if getattr(request, name) not in ("", *SPACES):
+            raise _wrong(name, getattr(request, name), f"empty, {' or '.join(SPACES)}")
+    if not isinstance(request.face, str):
+        raise _wrong("face", request.face, "the path of a FLAME file, or empty")
     for name in ("audio", "engine", "device", "output"):
         if not isinstance(getattr(request, name), str) or not getattr(request, name):
             raise _wrong(name, getattr(request, name), "a text that is not empty")

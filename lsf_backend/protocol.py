@@ -16,6 +16,12 @@ import      see :class:`ImportRequest`                            frames*, done 
 cancel      target (the id of an animate or import request)       done of the target, cancelled
 shutdown                                                          done, then the process ends
 =========== ===================================================== ================================
+
+Two verbs are about faces and answered by ``done`` or ``error``. ``convert_face`` takes ``face``
+(path of a FLAME file) and ``version`` ('' where it is not known), and gives ``path``, ``version``,
+``sentence``. ``identity`` takes ``face`` ('' for the bundled head), ``landmarks`` ({name: point}),
+and a payload [N + M, 3] whose first ``vertices`` rows are points of a mesh, the others its
+triangles; it gives ``space``, ``mean_mm``, ``max_mm``, ``sentence`` and the betas [300] as payload.
 """
 
 from __future__ import annotations
@@ -130,6 +136,9 @@ class AnimateRequest:
     ``extra`` names keys of ``EXTRA_CHANNELS``, whose channels follow the output's own.
     ``lip_gap_mm`` [52] says how far each ARKit shape opens the lips of the mesh that will move, so
     that the guards count its millimetres; None takes the bundled head's.
+    ``face_space`` (``head`` or ``flame``) is what ``motion`` should be in, empty for the engine's
+    own; ``face`` is the user's FLAME file, needed wherever the two differ. ``identity_space`` is
+    the space of the betas; those of another space than the engine's are left out.
     """
 
     verb: ClassVar[str] = "animate"
@@ -144,6 +153,9 @@ class AnimateRequest:
     finishing: dict[str, float] | None = None
     extra: list[str] = dataclasses.field(default_factory=list)
     lip_gap_mm: list[float] | None = None
+    face: str = ""
+    face_space: str = ""
+    identity_space: str = ""
 
     def header(self) -> dict[str, Any]:
         """Header fields of the request, to be sent with ``verb`` and ``id``."""

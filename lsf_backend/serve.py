@@ -29,6 +29,7 @@ _LEAVE_AFTER_S = 0.5
 # The same after shutdown, where somebody waits for the last event.
 _FINISH_WITHIN_S = 1.5
 _LONGEST_ID = 200
+_FACE_VERBS = ("convert_face", "identity")
 _NOTHING: dict[str, Any] = {"frames": 0, "cancelled": True, "warnings": [], "metadata": {}}
 
 
@@ -67,7 +68,7 @@ class Server:
                 # Forgotten first: whoever reads the last event may use the id again at once.
                 with self._jobs_lock:
                     self._jobs.pop(job.id)
-                self._send(last_event)
+                self._send(last_event, last_event.pop("betas", None))
         self._say_farewell()
         return self._exit_code
 
@@ -110,7 +111,7 @@ class Server:
                 )
             if verb == "hello":
                 self._send(_hello(request_id))
-            elif verb in ("animate", "import"):
+            elif verb in ("animate", "import", *_FACE_VERBS):
                 self._enqueue(_Queued(request_id, message))
             elif verb == "cancel":
                 self._cancel(header.get("target"))
@@ -121,7 +122,7 @@ class Server:
                 raise LsfError(
                     "request_invalid",
                     f"There is no verb {str(verb)[:40]!r}.",
-                    "Known: hello, animate, import, cancel, shutdown.",
+                    f"Known: hello, animate, import, {', '.join(_FACE_VERBS)}, cancel, shutdown.",
                 )
         except LsfError as error:
             self._send(_error(request_id, error))
@@ -167,21 +168,26 @@ class Server:
             return _error(queued.id, _internal(error))
 
     def _run_job(self, queued: _Queued) -> dict[str, Any]:
-        if queued.message.header.get("verb") == "import":
+        verb = queued.message.header.get("verb")
+        if verb == "import":
             return self._import(queued)
+        if verb in _FACE_VERBS:
+            from lsf_backend.face_requests import answer
+
+            return answer(verb, queued.message.header, _payload(queued.message))
         from lsf_backend.job import Job  # PyAV and the engine are loaded by the first job
 
         job = Job(
             _request(queued.message.header),
-            _betas(queued.message),
+            _payload(queued.message),
             progress=self._progress_of(queued.id),
             cancelled=queued.cancelled.is_set,
         )
-        first = {"channels": list(job.channels), "fps": 25, "face_space": job.info.face_space}
+        first = {"channels": list(job.channels), "fps": 25, "face_space": job.face_space}
         for chunk in job.chunks():
             header = {"event": "frames", "id": queued.id, "first_frame": chunk.first_frame}
             self._send({**header, **first}, job.values(chunk))
-            first = {"fps": 25, "face_space": job.info.face_space}
+            first = {"fps": 25, "face_space": job.face_space}
         return job.summary()
 
     def _import(self, queued: _Queued) -> dict[str, Any]:
@@ -256,7 +262,7 @@ def _request(header: dict[str, Any]) -> AnimateRequest:
         raise LsfError("request_invalid", "The request names no audio file.") from error
 
 
-def _betas(message: Message) -> Any:
+def _payload(message: Message) -> Any:
     if not message.payload:
         return None
     try:

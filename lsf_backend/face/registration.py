@@ -11,11 +11,11 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from ..errors import LsfError
 from .face_model import N_BETAS, FaceModel
 from .identity import IdentitySolver, Similarity, align, checked_mesh
+from .nearest import Nearest, nearest
 
 POOR_MM = 2.5
 POOR_LANDMARKS_MM = 15.0
@@ -113,7 +113,7 @@ def fit_other_topology(
     if rows is None:
         rows = _outside(face)
     surface = Surface.of(mesh, faces)
-    tree = cKDTree(surface.points)
+    tree = nearest(surface.points)
     solver = IdentitySolver(face, free_size=True)
     betas, placement = np.zeros(N_BETAS), start
     for progress in np.linspace(0.0, 1.0, _ROUNDS):
@@ -144,7 +144,7 @@ def _nearest(
     shape: np.ndarray,
     rows: np.ndarray,
     surface: Surface,
-    tree: cKDTree,
+    tree: Nearest,
     placement: Similarity,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Nearest places on the placed mesh: targets [V, 3], normals [V, 3], weights [V] (0 or 1)."""
@@ -168,7 +168,7 @@ def _result(
     placement: Similarity,
     rows: np.ndarray,
     surface: Surface,
-    tree: cKDTree,
+    tree: Nearest,
     pinned: np.ndarray,
     points: np.ndarray,
 ) -> RegistrationFit:

@@ -13,12 +13,12 @@ import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from ..errors import LsfError
 from .arkit import ARKIT_NAMES
 from .box_solve import solve_weights
 from .face_model import N_EXPRESSION, FaceModel
+from .nearest import nearest
 from .registration import RegistrationFit, vertex_normals
 
 # A vertex farther than this from the fitted head is hair, neck or the inside of the mouth.
@@ -66,12 +66,13 @@ def carry_shapes(head: FaceModel, fit: RegistrationFit, face: FaceModel) -> Carr
         raise LsfError("identity_invalid", "The fitted head has no surface to carry shapes from.")
     triangles = head.faces[usable]
     normals = vertex_normals(fitted, head.faces)
-    _, nearest = cKDTree(fitted[triangles].mean(axis=1)).query(placed, k=min(8, len(triangles)))
-    nearest = nearest.reshape(len(placed), -1)
-    facing = np.einsum("vx,vcx->vc", own, normals[triangles[nearest, 0]])
-    shares, distance, best = _closest(placed, fitted, triangles[nearest], facing)
+    some = min(8, len(triangles))
+    _, near = nearest(fitted[triangles].mean(axis=1)).query(placed, k=some)
+    near = near.reshape(len(placed), -1)
+    facing = np.einsum("vx,vcx->vc", own, normals[triangles[near, 0]])
+    shares, distance, best = _closest(placed, fitted, triangles[near], facing)
     every = np.arange(len(placed))
-    chosen, facing = nearest[every, best], facing[every, best]
+    chosen, facing = near[every, best], facing[every, best]
     # Eyeballs lie close behind the lids, but do not move with them.
     eyes = face.weights[:, 3:].sum(axis=1) > 0.5
     rows = np.flatnonzero((distance < _NEAR_M) & (facing > 0.3) & ~eyes)

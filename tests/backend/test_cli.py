@@ -117,7 +117,7 @@ BAD_ARGUMENTS: dict[str, tuple[list[Any], str]] = {
     "long identity": (["--out", "a.npz", "--identity", "long.npy"], "has 400 coefficients"),
     "bad identity": (["--out", "a.npz", "--identity", "nan.npy"], "coefficient of nan"),
     "csv rate": (["--out", "a.csv", "--csv-fps", "0"], "rows per second"),
-    "csv of flame": (["--out", "a.csv", "--engine", "flame"], "no ARKit weights"),
+    "csv of flame": (["--out", "a.csv", "--engine", "flame"], "no ARKit weights of its own"),
 }
 
 
