@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import ctypes.util
+import importlib.util
+import inspect
 import shutil
 import struct
 import subprocess
@@ -11,33 +13,48 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from training.corpus import augment, text  # noqa: E402
+from lsf_backend.engine.features import raw_prosody  # noqa: E402
+from training.corpus import augment, text, vocoder  # noqa: E402
+from training.corpus.emotion import INTENSITIES, PROFILES  # noqa: E402
 from training.corpus.engines import Voice, speak  # noqa: E402
 from training.corpus.make import clip_stems, make, read_clip, teach  # noqa: E402
-from training.corpus.voices import subjects  # noqa: E402
+from training.corpus.spoken import label_of  # noqa: E402
+from training.corpus.voices import N_SUBJECTS, split_of, subjects  # noqa: E402
+from training.data.cache import Ears  # noqa: E402
 
 needs_engines = pytest.mark.skipif(
     not (ctypes.util.find_library("espeak-ng") and shutil.which("flite")),
     reason="the synthesisers espeak-ng and flite are not installed",
 )
 
+HAS_VOCODER = importlib.util.find_spec("pyworld") is not None
+needs_vocoder = pytest.mark.skipif(not HAS_VOCODER, reason="pyworld is not installed")
+
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*")}
 
 
-@needs_engines
-def test_the_corpus_resumes_where_it_was_cut_off(tmp_path, monkeypatch):
+@pytest.fixture
+def two_voices(monkeypatch):
     voices = [Voice("espeak", "en-us+f2", "en"), Voice("flite", "slt", "en", rate=1.1, tract=1.1)]
     monkeypatch.setattr("training.corpus.make.N_SUBJECTS", 2)
+    monkeypatch.setattr("training.corpus.make._BATCH", 4)
     monkeypatch.setattr("training.corpus.make.subjects", lambda count, seed: voices)
+    if not HAS_VOCODER:
+        shares = {True: 0.0, False: 0.0}
+        monkeypatch.setattr("training.corpus.spoken._SHARE_VOCODER", shares)
+
+
+@needs_engines
+def test_the_corpus_resumes_where_it_was_cut_off(tmp_path, two_voices):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert make(whole, hours=14 / 3600) * 3600 >= 14
+    make(whole, hours=30 / 3600)
     make(cut, hours=5 / 3600)
     stems = clip_stems(cut)
     assert len(stems) < len(clip_stems(whole))
     (cut / "phones" / f"{stems[0]}.json").unlink()
-    make(cut, hours=14 / 3600)
+    make(cut, hours=30 / 3600)
     assert teach(whole) == teach(cut) == len(clip_stems(whole))
     assert contents(whole) == contents(cut)
     for stem in clip_stems(whole):
@@ -47,6 +64,31 @@ def test_the_corpus_resumes_where_it_was_cut_off(tmp_path, monkeypatch):
         assert not param[0, :, 350:400].any()
         assert clip.gestures[0][0] == "sil"
         assert clip.gestures[-1][2] <= len(clip.audio) / 16e3 + 0.02
+        assert (clip.emotion, clip.intensity) == tuple(int(x) for x in stem.split("_")[2:])
+    with pytest.raises(ValueError, match="another seed"):
+        make(cut, hours=30 / 3600, seed=2)
+
+
+@needs_engines
+def test_the_data_commands_read_the_corpus(tmp_path, two_voices):
+    from training.data.clips import PrepareConfig
+    from training.data.layouts import layout_of, list_source
+
+    make(tmp_path, hours=5 / 3600)
+    teach(tmp_path)
+    assert layout_of(tmp_path) == "cache"
+    listing = list_source(tmp_path, PrepareConfig())
+    assert [clip.stem for clip in listing.clips] == clip_stems(tmp_path) and not listing.left_out
+    assert listing.face.space == "head" and listing.read(listing.clips[0]).motion.shape[1] == 53
+
+
+def test_labels_reach_the_name_and_nothing_that_is_heard():
+    labels = [label_of(np.random.default_rng([1, 2, n])) for n in range(4000)]
+    assert 0.35 < np.mean([emotion == 0 for emotion, _, _ in labels]) < 0.47
+    assert {(e, i) for e, i, _ in labels} == {(0, 0), *((e, i) for e in range(1, 8)
+                                                       for i in range(3))}  # fmt: skip
+    heard = inspect.signature(Ears.hear).parameters
+    assert list(heard) == ["self", "audio"]
 
 
 @needs_engines
@@ -66,11 +108,18 @@ def test_sound_times_fit_the_sound(voice):
 
 
 def test_speakers_cover_engines_and_languages():
-    voices = subjects(96, 1)
-    assert len(voices) == 96 and voices == subjects(96, 1)
+    voices = subjects(N_SUBJECTS, 1)
+    assert len(voices) == N_SUBJECTS and voices == subjects(N_SUBJECTS, 1)
+    assert len(set(voices)) == N_SUBJECTS and len({v.name for v in voices}) > 80
     assert {v.engine for v in voices} == {"espeak", "flite", "festival"}
     assert {v.language for v in voices} == set(text.LANGUAGES)
-    assert np.mean([v.language == "en" for v in voices]) > 0.5
+    assert 0.5 < np.mean([v.language == "en" for v in voices]) < 0.65
+
+
+def test_people_are_split_whole():
+    parts = [split_of(f"S{n:03d}_001_0_0") for n in range(1, N_SUBJECTS + 1)]
+    assert (parts.count("train"), parts.count("validation"), parts.count("test")) == (128, 16, 16)
+    assert split_of("S018_001_0_0") == split_of("S018_044_6_2") == "validation"
 
 
 @pytest.mark.parametrize("language", text.LANGUAGES)
@@ -78,6 +127,55 @@ def test_sentences_are_seeded_and_varied(language):
     lines = [text.sentence(language, np.random.default_rng(n)) for n in range(40)]
     assert lines == [text.sentence(language, np.random.default_rng(n)) for n in range(40)]
     assert len(set(lines)) > 30 and all(line.strip() for line in lines)
+
+
+def buzz(hertz: float, seconds: float) -> np.ndarray:
+    t = np.arange(int(16_000 * seconds)) / 16_000
+    hz = hertz * (1.0 + 0.1 * np.sin(2 * np.pi * 1.5 * t))
+    phase = 2 * np.pi * np.cumsum(hz) / 16_000
+    swell = 0.6 + 0.4 * np.sin(2 * np.pi * 3.0 * t)
+    wave = swell * sum(np.sin(k * phase) / k for k in range(1, 20))
+    return (0.1 * wave).astype(np.float32)
+
+
+def spoken_measures(emotion: int, intensity: int) -> tuple[float, float, float, float]:
+    """Mean pitch (octaves), its spread, brightness (dB) and the manner's loudness of a buzz."""
+    manner = PROFILES[emotion].scaled(INTENSITIES[intensity])
+    raw = raw_prosody(vocoder.change(buzz(140.0, 2.0), manner, np.random.default_rng(0)))
+    voiced = raw[:, 1] > 0.5
+    pitch = raw[voiced, 0]
+    return float(pitch.mean()), float(pitch.std()), float(-raw[voiced, 3].mean()), manner.loud
+
+
+@needs_vocoder
+def test_emotions_sound_as_the_literature_orders_them():
+    names = ("neutral", "happy", "sad", "surprised", "fear", "disgusted", "angry", "contempt")
+    pitch, spread, bright, loud = (
+        dict(zip(names, column, strict=True))
+        for column in zip(*(spoken_measures(e, 2) for e in range(8)), strict=True)
+    )
+    for aroused in ("happy", "surprised", "fear", "angry"):
+        assert pitch[aroused] > pitch["neutral"] + 0.1 > pitch["sad"] + 0.2
+        assert bright[aroused] > bright["neutral"] > bright["sad"]
+    assert spread["happy"] > 1.2 * spread["neutral"] > 1.3 * spread["sad"]
+    assert loud["angry"] > loud["happy"] > loud["neutral"] > loud["sad"]
+
+
+@needs_vocoder
+def test_intensity_makes_a_manner_stronger():
+    pitches = [spoken_measures(4, intensity)[0] for intensity in range(3)]
+    assert pitches[0] + 0.05 < pitches[1] < pitches[2] - 0.05
+
+
+@needs_vocoder
+def test_the_vocoder_keeps_sounds_in_time():
+    audio = np.zeros(32_000, np.float32)
+    audio[9_000:17_000] = buzz(120.0, 0.5)
+    for profile in PROFILES:
+        changed = vocoder.change(audio, profile, np.random.default_rng(1))
+        assert changed.shape == audio.shape and changed.dtype == np.float32
+        loud = np.flatnonzero(np.abs(changed) > 0.2 * np.abs(changed).max())
+        assert abs(loud[0] - 9_000) < 320 and abs(loud[-1] - 17_000) < 480
 
 
 def test_worse_recordings_stay_in_time():

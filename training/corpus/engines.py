@@ -20,11 +20,15 @@ import numpy as np
 from scipy.signal import resample_poly
 
 SAMPLE_RATE_HZ = 16_000
+Phones = tuple[tuple[str, float, float], ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Voice:
-    """One speaker: an engine's voice with its own pitch, rate and vocal-tract scale."""
+    """One speaker: an engine's voice with its own pitch, rate and vocal-tract scale.
+
+    ``span`` scales the range of its pitch. All are factors; 1 is as the engine speaks.
+    """
 
     engine: str
     name: str
@@ -32,6 +36,7 @@ class Voice:
     pitch: float = 1.0
     rate: float = 1.0
     tract: float = 1.0
+    span: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Utterance:
     """audio: [N] float32, 16 kHz; phones: (symbol, start_s, end_s) in ``notation``, in order."""
 
     audio: np.ndarray
-    phones: tuple[tuple[str, float, float], ...]
+    phones: Phones
     notation: str
 
 
@@ -64,7 +69,8 @@ def _to_16_khz(audio: np.ndarray, rate_hz: int) -> np.ndarray:
     return np.asarray(audio, dtype=np.float32)
 
 
-def _read_wav(path: Path) -> np.ndarray:
+def read_wav(path: Path) -> np.ndarray:
+    """Read a 16-bit mono file: -> [N] float32, resampled to 16 kHz where it is not."""
     with wave.open(str(path)) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         return _to_16_khz(samples.astype(np.float32) / 32768.0, file.getframerate())
@@ -73,9 +79,9 @@ def _read_wav(path: Path) -> np.ndarray:
 def _espeak(voice: Voice, text: str) -> Utterance:
     request = {
         "voice": voice.name,
-        "rate": round(165 * voice.rate),
+        "rate": round(float(np.clip(165 * voice.rate / voice.tract, 80, 400))),
         "pitch": round(float(np.clip(50 * voice.pitch, 5, 95))),
-        "range": round(float(np.clip(55 * voice.pitch, 20, 95))),
+        "range": round(float(np.clip(55 * voice.span, 10, 99))),
         "text": text,
     }
     program = [sys.executable, "-I", str(Path(__file__).with_name("espeak.py"))]
@@ -95,18 +101,26 @@ def _espeak(voice: Voice, text: str) -> Utterance:
     return Utterance(_to_16_khz(audio, described["rate_hz"]), phones, "ipa")
 
 
-_FLITE_PITCH_HZ = {"slt": 170.0, "rms": 100.0, "awb": 125.0, "kal16": 105.0}
+# Mean pitch and its spread as flite speaks, Hz.
+_FLITE_HZ = {"slt": (170.0, 15.0), "rms": (100.0, 12.0), "awb": (125.0, 12.0),
+             "kal16": (105.0, 14.0)}  # fmt: skip
 
 
 def _flite(voice: Voice, text: str) -> Utterance:
+    mean_hz, spread_hz = _FLITE_HZ[voice.name]
+    settings = {
+        "duration_stretch": 1.0 / voice.rate,
+        "int_f0_target_mean": mean_hz * voice.pitch,
+        "int_f0_target_stddev": spread_hz * voice.pitch * voice.span,
+    }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out.wav"
         command = ["flite", "-voice", voice.name, "-psdur", "-o", str(path)]
-        command += ["--setf", f"duration_stretch={1.0 / voice.rate:.3f}"]
-        mean_hz = _FLITE_PITCH_HZ[voice.name] * voice.pitch
-        command += ["--setf", f"int_f0_target_mean={mean_hz:.1f}", "-t", text + " "]
+        for name, value in settings.items():
+            command += ["--setf", f"{name}={value:.3f}"]
+        command += ["-t", text + " "]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        audio = _read_wav(path)
+        audio = read_wav(path)
     phones, start = [], 0.0
     for item in printed.split():
         symbol, _, end = item.rpartition(":")
@@ -116,20 +130,33 @@ def _flite(voice: Voice, text: str) -> Utterance:
 
 
 _FESTIVAL_SHIFT_S = 0.010
+# What festival's own voices expect text in, and the notation of their sounds, by language.
+_FESTIVAL_CODES = {"it": "iso-8859-1", "fi": "iso-8859-1", "ca": "iso-8859-1", "cs": "iso-8859-2"}
+_FESTIVAL_NOTATIONS = {"en": "arpabet", "it": "sampa", "fi": "sampa", "ca": "sampa", "cs": "czech",
+                       "ru": "russian"}  # fmt: skip
+# Mean pitch and its spread of the voices whose pitch these settings change, Hz.
+_FESTIVAL_HZ = {"kal_diphone": (105.0, 14.0), "ked_diphone": (105.0, 14.0)}
 
 
 def _festival(voice: Voice, text: str) -> Utterance:
+    intonation = ""
+    if voice.name in _FESTIVAL_HZ:
+        mean_hz, spread_hz = (voice.pitch * hz for hz in _FESTIVAL_HZ[voice.name])
+        intonation = f"""(set! int_lr_params '((target_f0_mean {mean_hz:.1f})
+            (target_f0_std {spread_hz * voice.span:.1f}) (model_f0_mean 170) (model_f0_std 34)))"""
     with tempfile.TemporaryDirectory() as folder:
         wav, segments = Path(folder) / "out.wav", Path(folder) / "out.seg"
         quoted = text.replace("\\", "").replace('"', "")
         script = f"""(voice_{voice.name})
             (Parameter.set 'Duration_Stretch {1.0 / voice.rate:.3f})
+            {intonation}
             (set! utt (utt.synth (Utterance Text "{quoted}")))
             (utt.save.wave utt "{wav}" 'riff)
             (utt.save.segs utt "{segments}")"""
-        subprocess.run(["festival", "--pipe"], input=script, check=True, text=True,
-                       capture_output=True)  # fmt: skip
-        audio = _read_wav(wav)
+        coded = script.encode(_FESTIVAL_CODES.get(voice.language, "utf-8"), "ignore")
+        subprocess.run(["festival", "--pipe"], input=coded, check=True, capture_output=True,
+                       timeout=60)  # fmt: skip
+        audio = read_wav(wav)
         lines = segments.read_text().split("#", 1)[1].splitlines()
     phones, start = [], 0.0
     for fields in (line.split() for line in lines):
@@ -137,4 +164,4 @@ def _festival(voice: Voice, text: str) -> Utterance:
             end = float(fields[0]) + _FESTIVAL_SHIFT_S
             phones.append((fields[2], start, end))
             start = end
-    return Utterance(audio, tuple(phones), "arpabet")
+    return Utterance(audio, tuple(phones), _FESTIVAL_NOTATIONS[voice.language])

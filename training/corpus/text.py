@@ -1,126 +1,80 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sentences to speak: small grammars and word lists written for this corpus, seeded.
 
-Variety of sound sequences matters here, not sense: statements, questions, exclamations, numbers,
-names, spelling, lists with pauses, and shuffled words of the same lists.
+``texts/<language>.txt`` hold parts of clauses, whole sentences and words, one list of alternatives
+below each ``#`` heading. Variety of sound sequences matters here, not sense: statements, questions,
+exclamations, numbers, names, spelling, lists with pauses, shuffled words. Mandarin is in pinyin.
 """
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
 import numpy as np
 
-_EN_WHO = (
-    "my brother|the old farmer|Bob|Emily|a famous painter|the woman upstairs|nobody|our teacher|"
-    "the boy with the blue umbrella|Peter and Pam|your boss|every member of the band|a wolf|"
-    "the new neighbour|my mother|George|the whole village|somebody from Memphis|the chef|we|they"
-).split("|")
-_EN_DID = (
-    "bought|painted|forgot about|climbed over|burned|whispered something about|fixed|found|"
-    "would love to have|should have moved|never believed in|talked about|was looking for|measured|"
-    "borrowed|threw away|brought back|wrapped up|is afraid of|jumped over|voted for|played with"
-).split("|")
-_EN_WHAT = (
-    "a big paper boat|the purple map|five fresh fish|the bottom of the bathtub|a thousand stamps|"
-    "that lovely old house|the measuring tape|a bowl of apple jam|these six yellow boxes|"
-    "the wrong number|some warm bread and butter|the first verse of the song|both of the gloves|"
-    "a strange noise|an empty room|the church by the river|the judge's report|a pair of shoes|"
-    "every one of my problems|the village fair|a good cup of tea|the white wall|a huge surprise"
-).split("|")
-_EN_WHERE = (
-    "in the middle of March|before breakfast|on the beach|after the meeting|at home|without a word|"
-    "for the fourth time|under the bridge|because of the weather|when nobody was watching|"
-    "with both hands|in a beautiful garden|on Wednesday afternoon|by mistake|over the phone|again"
-).split("|")
-_EN_WHOLE = (
-    "How much wood would you move for a penny?|What a wonderful morning!|Stop! Don't touch that.|"
-    "Please leave your message after the beep.|Are you really sure about this?|I don't believe it!|"
-    "Well... maybe we should go back.|Oh, no. Not again.|Who is there?|Yes. No. Maybe. Perhaps.|"
-    "Welcome home, everybody. Make yourselves comfortable.|Why would anyone buy a broken bell?|"
-    "Thank you very much for calling, goodbye.|You must be joking!|Hello? Can you hear me now?|"
-    "She sells shiny shells, he chews cheap cheese.|The thief thought of three other things.|"
-    "We all grow older, you know.|Pop the balloon, Bob, pop it!|Mom made much more marmalade.|"
-    "Five fat frogs vanished from the valley.|Our power tower is out of order.|Hooray, we won!|"
-    "Look out behind you!|Listen, I have an idea.|It is cold, isn't it?|The moon is blue tonight.|"
-    "You knew who threw the shoe.|Bah! Humbug.|Wow, what a view!|Go on, go slowly, go now.|"
-    "Father's car is far apart from ours.|Put the good book by the foot of the cook."
-).split("|")
-_EN_WORDS = (
-    "apple beam thumb vapor pepper maybe bump family movie voice above fifth paw boy oil boil cow "
-    "how window water wool yes you use yellow measure vision garage judge church shoe choose sugar "
-    "zebra buzz easy thing this bathe mother ring singing long king queen go give egg cake back "
-    "happy hat hand aunt laugh father law talk ball saw coat boat know blow book good could food "
-    "moon true blue bird girl word early sofa about banana lemon map top stop lip keep see leave "
-    "live bit list bed head many red ran man cat pal play day eight away fly high buy time right"
-).split()
-_OTHER = {
-    "es": "Buenos días, señora, ¿cómo está usted?|Mi madre prepara una sopa de pescado muy buena.|"
-    "El perro de Pablo bebe agua fría.|¿Por qué no vamos a la playa mañana por la tarde?|"
-    "Bueno, tal vez mañana.|¡Qué bonita mariposa!|Un hombre viejo vive en aquella montaña.|"
-    "Ocho lobos bajaban hambrientos por el bosque.|Me gusta mucho la música de tu hermano.|"
-    "Veinte, treinta, cuarenta y cinco.|El jefe trabaja en una fábrica de zapatos.|Gracias, adiós.|"
-    "Llueve sobre la ciudad y nadie sale de casa.|Pepe puso un peso en el piso del pozo.",
-    "fr": "Bonjour madame, comment allez-vous?|Ma mère prépare une bonne soupe de poisson.|"
-    "Le petit chien boit beaucoup d'eau fraîche.|Pourquoi pas demain matin?|Quelle belle surprise!|"
-    "Un vieux monsieur habite au bout de la rue.|Nous avons vu huit loups dans la forêt.|"
-    "Je voudrais une tasse de café bien chaud, s'il vous plaît.|Vingt, trente, quarante-deux.|"
-    "Il pleut sur la ville et personne ne bouge.|Tu joues toujours de la musique avec ton frère?|"
-    "La fumée bleue monte au-dessus du feu.|Mon meilleur ami vient de Bruxelles.|Merci, au revoir.",
-    "it": "Buongiorno signora, come sta oggi?|Mia madre prepara una buona zuppa di pesce.|"
-    "Il cane di Paolo beve molta acqua fresca.|Perché non andiamo al mare domani pomeriggio?|"
-    "Che bella sorpresa!|Un uomo vecchio abita in cima alla montagna.|Venti, trenta, quarantasei.|"
-    "Otto lupi affamati scendevano dal bosco.|Mi piace molto la musica di tuo fratello.|"
-    "Piove sulla città e nessuno esce di casa.|Prego, lasci un messaggio dopo il segnale acustico.|"
-    "Gli amici di Beppe mangiano gnocchi.|Sbagliando si impara, forse.|Grazie mille, arrivederci.",
-    "de": "Guten Morgen, wie geht es Ihnen?|Meine Mutter kocht eine gute Fischsuppe.|"
-    "Der kleine Hund trinkt viel frisches Wasser.|Warum fahren wir morgen nicht ans Meer?|"
-    "Was für eine schöne Überraschung!|Ein alter Mann wohnt oben auf dem Berg.|Danke, bis bald.|"
-    "Acht hungrige Wölfe liefen durch den Wald.|Ich mag die Musik deines Bruders sehr.|"
-    "Zwanzig, dreißig, fünfundvierzig.|Es regnet über der Stadt, und niemand geht hinaus.|"
-    "Bitte hinterlassen Sie eine Nachricht nach dem Piepton.|Pfeffer, Apfel, Topf und Pflaume.",
-    "ru": "Доброе утро, как ваши дела?|Моя мама варит вкусный рыбный суп.|"
-    "Собака пьёт холодную воду.|"
-    "Почему бы нам не поехать завтра на море?|Какая приятная неожиданность!|"
-    "Старый человек живёт на вершине горы.|Восемь голодных волков вышли из леса.|"
-    "Мне очень нравится музыка твоего брата.|Двадцать, тридцать, сорок пять.|Спасибо, до свидания.|"
-    "Над городом идёт дождь, и никто не выходит из дома.|Бабушка помыла большой белый шкаф.|"
-    "Пожалуйста, оставьте сообщение после сигнала.|Муж шумно ищет жёлтую чашку.",
-}
-LANGUAGES = ("en", *_OTHER)
+_FOLDER = Path(__file__).with_name("texts")
+LANGUAGES = tuple(sorted(path.stem for path in _FOLDER.glob("*.txt")))
+_LETTERS = list("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_CONJUNCTION = {"en": "but", "es": "pero", "fr": "mais", "it": "ma", "de": "aber", "ru": "но",
+                "pt": "mas", "pl": "ale", "nl": "maar", "sv": "men"}  # fmt: skip
+# Engines read digits in these languages as people would.
+_COUNTED = frozenset("en es fr it de ru pt pl nl sv tr hu uk el id hi".split())
+
+
+@functools.cache
+def lists(language: str) -> dict[str, list[str]]:
+    """Alternatives by heading (who, did, what, where, whole, words; order: parts of a clause)."""
+    found: dict[str, list[str]] = {}
+    heading = ""
+    for line in (_FOLDER / f"{language}.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("# "):
+            heading = line[2:]
+        elif line:
+            found[heading] = line.split("|") if heading not in ("order", "words") else line.split()
+    return found
 
 
 def sentence(language: str, rng: np.random.Generator) -> str:
     """One sentence (or a few short ones) of ``language``, drawn with ``rng``."""
-    if language == "en":
-        return _english(rng)
-    lines = _OTHER[language].split("|")
+    known, kind = lists(language), rng.random()
+    if kind < 0.46:
+        return _statement(language, rng)
+    if kind < 0.66:
+        return " ".join(rng.choice(known["whole"], size=2, replace=False))
+    if kind < 0.74 and language in _COUNTED:
+        return _numbers(language, rng)
+    if kind < 0.80 and language == "en":
+        names = rng.choice(known["names"], size=3, replace=False)
+        if rng.random() < 0.4:
+            return f"{names[0]}, this is {names[1]}. Have you met {names[2]}?"
+        return f"{names[0]}, {names[1]}, and {names[2]}."
+    if kind < 0.83 and language == "en":
+        return ". ".join(rng.choice(_LETTERS, size=6)) + "."
+    if kind < 0.90:
+        return ". ".join(rng.choice(known["words"], size=4)).capitalize() + "."
+    # Shuffled words give sound sequences that sentences lack.
+    return " ".join(rng.choice(known["words"], size=7)).capitalize() + "."
+
+
+def _statement(language: str, rng: np.random.Generator) -> str:
+    line = _clause(language, rng, whole=rng.random() < 0.7)
+    if rng.random() < 0.25:
+        joint = f", {_CONJUNCTION[language]} " if language in _CONJUNCTION else ", "
+        line += joint + _clause(language, rng, whole=False)
+    return line[0].upper() + line[1:] + str(rng.choice([".", ".", ".", "?", "!"]))
+
+
+def _clause(language: str, rng: np.random.Generator, whole: bool) -> str:
+    known = lists(language)
+    parts = [part for part in known["order"] if whole or part != "where"]
+    return " ".join(str(rng.choice(known[part])) for part in parts)
+
+
+def _numbers(language: str, rng: np.random.Generator) -> str:
     kind = rng.random()
-    if kind < 0.5:
-        return " ".join(rng.choice(lines, size=2, replace=False))
-    if kind < 0.65:
-        return str(rng.integers(10, 100_000))
-    # Shuffled words give sound sequences that the few sentences lack.
-    words = " ".join(lines).translate(str.maketrans("", "", ".,?!¿¡")).lower().split()
-    return ", ".join(" ".join(rng.choice(words, size=4)) for _ in range(2)) + "."
-
-
-def _english(rng: np.random.Generator) -> str:
-    def pick(options: list[str]) -> str:
-        return str(rng.choice(options))
-
-    kind = rng.random()
-    if kind < 0.45:
-        clause = f"{pick(_EN_WHO)} {pick(_EN_DID)} {pick(_EN_WHAT)}"
-        if rng.random() < 0.7:
-            clause += f" {pick(_EN_WHERE)}"
-        if rng.random() < 0.25:
-            clause += f", but {pick(_EN_WHO)} {pick(_EN_DID)} {pick(_EN_WHAT)}"
-        return clause[0].upper() + clause[1:] + pick([".", ".", ".", "?", "!"])
-    if kind < 0.65:
-        return " ".join(rng.choice(_EN_WHOLE, size=2, replace=False))
-    if kind < 0.72:
+    if language == "en" and kind < 0.4:
         return f"Call {rng.integers(100, 1000)}, {rng.integers(1000, 10_000)}, thank you."
-    if kind < 0.78:
-        return ". ".join(rng.choice(list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), size=6)) + "."
-    if kind < 0.86:
-        return ". ".join(rng.choice(_EN_WORDS, size=4)).capitalize() + "."
-    return " ".join(rng.choice(_EN_WORDS, size=8)).capitalize() + "."
+    if kind < 0.7:
+        return ", ".join(str(n) for n in rng.integers(1, 100, size=4)) + "."
+    return f"{rng.integers(100, 100_000)}, {rng.integers(1900, 2030)}."
