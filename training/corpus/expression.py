@@ -50,7 +50,7 @@ LOOKS = (
     Look({"noseSneer": 0.85, "browDown": 0.45, "cheekSquint": 0.40, "eyeSquint": 0.45},
          width=-0.5, corner=-2.0, raised=2.6, open=0.92),
     # Angry: 4 + 5 + 7 + 23.
-    Look({"browDown": 0.95, "eyeSquint": 0.35, "eyeWide": 0.30, "noseSneer": 0.35},
+    Look({"browDown": 0.80, "eyeSquint": 0.35, "eyeWide": 0.30, "noseSneer": 0.35},
          width=1.0, corner=-1.6, raised=0.9, thin=1.4, open=1.15),
     # Contempt: 12 + 14 on one side, one brow up, lids narrow.
     Look({"eyeSquint": 0.35, "browDown": 0.15, "browOuterUp": 0.12, "noseSneer": 0.12},

@@ -36,6 +36,10 @@ class TaughtClip(Protocol):
     """What the teacher needs of a clip of the corpus."""
 
     @property
+    def stem(self) -> str:
+        """Name of the clip in its corpus."""
+
+    @property
     def audio(self) -> np.ndarray:
         """[N] float32, 16 kHz."""
 
@@ -53,10 +57,28 @@ class TaughtClip(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class Heard:
+    """What is the same for every face: the voice, and lip curves [T] mm by channel."""
+
+    voicing: Voicing
+    curves: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, audio: np.ndarray, gestures: Gestures) -> Heard:
+        """Audio [N] 16 kHz, gestures (name, start_s, end_s)."""
+        raw = raw_prosody(audio)
+        reference = SpeechReference()
+        reference.hear(raw)
+        voicing = Voicing.of(prosody(raw, reference))
+        return cls(voicing, lip_curves(gestures, voicing.energy, audio.size // 640))
+
+
+@dataclasses.dataclass(frozen=True)
 class Teacher:
     """Makes motion on the bundled head; ``tables`` say how its lips answer to ARKit weights."""
 
     tables: LipTables
+    _last: dict[str, Heard] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def load(cls) -> Teacher:
@@ -64,8 +86,15 @@ class Teacher:
         return cls(lip_tables())
 
     def clip_motion(self, clip: TaughtClip, betas: np.ndarray, seed: int) -> np.ndarray:
-        """Motion [T, 53] of a clip of the corpus, with the emotion that it was spoken in."""
-        return self.motion(clip.audio, clip.gestures, betas, seed, clip.emotion, clip.intensity)
+        """Motion [T, 53] of a clip of the corpus, with the emotion that it was spoken in.
+
+        The clip's sound is analysed once for all faces that are taught in a row.
+        """
+        if clip.stem not in self._last:
+            self._last.clear()
+            self._last[clip.stem] = Heard.of(clip.audio, clip.gestures)
+        heard = self._last[clip.stem]
+        return motion_from_arkit(_weights(heard, betas, seed, clip.emotion, clip.intensity))
 
     def motion(
         self, audio: np.ndarray, gestures: Gestures, betas: np.ndarray, seed: int,
@@ -79,22 +108,24 @@ class Teacher:
         emotion: int = 0, intensity: int = 0,
     ) -> np.ndarray:  # fmt: skip
         """ARKit weights [T, 52] at 25 fps, T = floor(N / 640); arguments as in :meth:`motion`."""
-        n_frames = audio.size // 640
-        raw = raw_prosody(audio)
-        reference = SpeechReference()
-        reference.hear(raw)
-        heard = Voicing.of(prosody(raw, reference))
-        show = strength(heard.speaking, heard.force, intensity) * (emotion != 0)
-        weights = np.zeros((n_frames, len(ARKIT_NAMES)))
-        upper_face(weights, heard, show, emotion, np.random.default_rng([seed, 4]))
-        curves = lip_curves(gestures, heard.energy, n_frames)
-        show = show[: 2 * n_frames : 2]
-        wanted = wanted_measures(curves, FaceSizes.of(betas), emotion, show)
-        controls = mouth.solve(wanted)
-        mouth.spread(weights, controls, LOOKS[emotion].uneven * np.clip(show, 0.0, 1.0))
-        tongue = curves["tongue"] * (1.0 - curves["shut"]) * (1.0 - curves["still"])
-        weights[:, ARKIT_NAMES.index("tongueOut")] = tongue / _TONGUE_MM
-        return np.clip(weights, 0.0, 1.0).astype(np.float32)
+        return _weights(Heard.of(audio, gestures), betas, seed, emotion, intensity)
+
+
+def _weights(
+    heard: Heard, betas: np.ndarray, seed: int, emotion: int, intensity: int
+) -> np.ndarray:
+    """ARKit weights [T, 52] of a face that says what was heard in an emotion."""
+    voicing, curves = heard.voicing, heard.curves
+    n_frames = curves["gap"].size
+    show = strength(voicing.speaking, voicing.force, intensity) * (emotion != 0)
+    weights = np.zeros((n_frames, len(ARKIT_NAMES)))
+    upper_face(weights, voicing, show, emotion, np.random.default_rng([seed, 4]))
+    show = show[: 2 * n_frames : 2]
+    controls = mouth.solve(wanted_measures(curves, FaceSizes.of(betas), emotion, show))
+    mouth.spread(weights, controls, LOOKS[emotion].uneven * np.clip(show, 0.0, 1.0))
+    tongue = curves["tongue"] * (1.0 - curves["shut"]) * (1.0 - curves["still"])
+    weights[:, ARKIT_NAMES.index("tongueOut")] = tongue / _TONGUE_MM
+    return np.clip(weights, 0.0, 1.0).astype(np.float32)
 
 
 def wanted_measures(
