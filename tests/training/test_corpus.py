@@ -182,12 +182,35 @@ def test_worse_recordings_stay_in_time():
     rng = np.random.default_rng(0)
     audio = np.zeros(16_000, np.float32)
     audio[6_000:9_000] = 0.3 * rng.standard_normal(3_000)
-    for seed in range(12):
+    for seed in range(24):
         worse = augment.worsen(audio, np.random.default_rng(seed))
         assert worse.shape == audio.shape and worse.dtype == np.float32
         assert np.abs(worse).max() <= 1.0
         power = np.convolve(worse.astype(float) ** 2, np.ones(320), "same")
         assert 5_700 < np.argmax(power > 0.5 * power.max()) < 6_700
+
+
+@pytest.mark.parametrize("codec", augment._CODECS, ids=lambda codec: codec[0])
+def test_codecs_lose_detail_and_no_time(codec):
+    name, container, low, _, delay = codec
+    audio = np.concatenate([np.zeros(4_000, np.float32), buzz(150.0, 1.0), np.zeros(3_001)])
+    audio = audio.astype(np.float32)
+    heard = augment.coded(audio, name, container, low, delay)
+    assert heard.shape == audio.shape and heard.dtype == np.float32
+    np.testing.assert_array_equal(heard, augment.coded(audio, name, container, low, delay))
+    error = np.linalg.norm(heard - audio) / np.linalg.norm(audio)
+    assert 0.001 < error < 0.6
+    both = np.fft.rfft(heard, 65_536) * np.conj(np.fft.rfft(audio, 65_536))
+    lag = int(np.argmax(np.fft.irfft(both)))
+    assert min(lag, 65_536 - lag) <= 32
+
+
+def test_speed_moves_sound_and_times_together():
+    audio = np.zeros(16_000, np.float32)
+    audio[8_000:8_400] = 0.5
+    faster, gestures = augment.speed(audio, (("sil", 0.0, 0.5), ("AA", 0.5, 1.0)), 125)
+    assert abs(len(faster) - 12_800) <= 1 and gestures == (("sil", 0.0, 0.4), ("AA", 0.4, 0.8))
+    assert abs(np.flatnonzero(faster > 0.25)[0] / 16_000 - gestures[1][1]) < 0.001
 
 
 def test_noise_has_the_level_that_was_asked_for():

@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Worse recordings of the same speech: noise, rooms, band limits, level, companding; same times."""
+"""Other recordings of the same speech: noise, rooms, band limits, level, codecs, all in time.
+
+``speed`` alone moves the sounds, and their times with them.
+"""
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+from scipy.signal import resample_poly
 
 from training.corpus.engines import SAMPLE_RATE_HZ
+from training.corpus.phones import Gestures
+
+# Codec, container, lowest and highest kbit/s, and samples that decoding adds in front.
+_CODECS = (("libmp3lame", "mp3", 24, 64, 0), ("libopus", "ogg", 8, 32, 0),
+           ("aac", "adts", 20, 64, 1024))  # fmt: skip
 
 
 def worsen(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -21,8 +32,13 @@ def worsen(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.7:
         audio = noise(audio, float(rng.uniform(5.0, 35.0)), float(rng.uniform(0.0, 1.2)), rng)
     audio = audio * np.float32(10.0 ** (rng.uniform(-30.0, 6.0) / 20.0))
-    if rng.random() < 0.3:
+    audio = np.clip(audio, -1.0, 1.0).astype(np.float32)
+    kind = rng.random()
+    if kind < 0.2:
         audio = compand(audio)
+    elif kind < 0.45:
+        name, container, low, high, delay = _CODECS[rng.integers(len(_CODECS))]
+        audio = coded(audio, name, container, int(rng.integers(low, high + 1)), delay)
     return np.clip(audio, -1.0, 1.0).astype(np.float32)
 
 
@@ -69,3 +85,33 @@ def compand(audio: np.ndarray) -> np.ndarray:
     coded = np.sign(clipped) * np.log1p(255.0 * np.abs(clipped)) / np.log(256.0)
     coded = np.round(coded * 127.0) / 127.0
     return np.sign(coded) * (256.0 ** np.abs(coded) - 1.0) / 255.0
+
+
+def coded(audio: np.ndarray, name: str, container: str, kbps: int, delay: int) -> np.ndarray:
+    """Audio [N] float32 through a lossy codec and back: -> [N], in time with the original."""
+    import av
+
+    file, heard = io.BytesIO(), []
+    with av.open(file, "w", format=container) as sink:
+        stream = sink.add_stream(name, rate=SAMPLE_RATE_HZ, layout="mono")
+        stream.bit_rate = 1000 * kbps
+        fitted = av.AudioResampler(stream.codec_context.format, "mono", SAMPLE_RATE_HZ)
+        frame = av.AudioFrame.from_ndarray(audio[None], format="flt", layout="mono")
+        frame.sample_rate = SAMPLE_RATE_HZ
+        for part in [*fitted.resample(frame), *fitted.resample(None), None]:
+            sink.mux(stream.encode(part))
+    file.seek(0)
+    with av.open(file) as source:
+        plain = av.AudioResampler("flt", "mono", SAMPLE_RATE_HZ)
+        for frame in source.decode(audio=0):
+            heard += [part.to_ndarray()[0] for part in plain.resample(frame)]
+        heard += [part.to_ndarray()[0] for part in plain.resample(None)]
+    found = np.concatenate(heard)[delay : delay + audio.size]
+    return np.pad(found, (0, audio.size - found.size)).astype(np.float32)
+
+
+def speed(audio: np.ndarray, gestures: Gestures, percent: int) -> tuple[np.ndarray, Gestures]:
+    """Play faster (over 100) or slower: audio and the times of its sounds; pitch moves along."""
+    moved = resample_poly(audio, 100, percent).astype(np.float32)
+    factor = 100.0 / percent
+    return moved, tuple((name, a * factor, b * factor) for name, a, b in gestures)
