@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Many lines, one after the other: a CSV in, files and a report out; what is done is not redone.
 
-Columns: ``sound`` (needed), ``character`` (a mesh of the open file, or a .blend), ``name``,
-``outputs`` (such as ``blend fbx``), ``seed temperature identity start end engine device fps``.
-Paths are relative to the CSV.
+Columns: ``sound`` (needed; may be empty beside a ``performance``: Live Link .csv, .json, .npz),
+``character`` (a mesh of the open file, or a .blend), ``map`` (.json for it), ``name``, ``outputs``
+(such as ``blend fbx``), ``layers`` (such as ``head=0.5 blinks=0``),
+``seed temperature identity start end engine device fps``. Paths are relative to the CSV.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ import bpy
 
 from . import jobs
 from .output.files import check, written_whole
-from .take import TakeError, TakeSettings
+from .take_settings import TakeError, TakeSettings, read_layers
 
 REPORT, STATUS = "report.csv", "status.json"
 OPTIONS = ("seed", "temperature", "identity", "start", "end", "engine", "device", "fps")
-COLUMNS = ("sound", "character", "name", "outputs", *OPTIONS)
+COLUMNS = ("sound", "performance", "character", "map", "name", "outputs", "layers", *OPTIONS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,8 @@ def read_lines(path: Path) -> list[Line]:
         fields = {key.strip(): (value or "").strip() for key, value in row.items() if key}
         if not any(fields.values()):
             continue
-        stem = fields.get("name") or Path(fields.get("sound", "")).stem or f"line-{number}"
+        source = fields.get("performance") or fields.get("sound", "")
+        stem = fields.get("name") or Path(source).stem or f"line-{number}"
         name = stem if stem not in taken else f"{stem}-{number}"
         taken.add(name)
         lines.append(Line(number, fields, name))
@@ -121,9 +123,12 @@ class Batch:
         character = get("character") or ""
         blend = self._path(character) if character.lower().endswith(".blend") else None
         self._open(blend, get("fps") or "")
-        identity = get("identity")
+        identity, performance = get("identity"), get("performance")
+        layers = read_layers((get("layers") or "").replace(";", " ").split())
         settings = TakeSettings(
             audio=str(self._path(get("sound") or "")) if get("sound") else "",
+            performance=str(self._path(performance)) if performance else "",
+            finishing={"head": 1.0} if performance else layers,
             start_s=_number(line, "start", 0.0),
             end_s=_number(line, "end", 0.0) or None,
             engine=get("engine") or "compact",
@@ -135,7 +140,15 @@ class Batch:
         suffixes = tuple((get("outputs") or "").replace(";", " ").split()) or self.outputs
         paths = tuple(self.out / f"{line.name}.{suffix.lstrip('.')}" for suffix in suffixes)
         head = "" if blend is not None else character
-        return jobs.Job(settings, paths, head, True, self.render_engine, self.size)
+        return jobs.Job(
+            settings,
+            paths,
+            head,
+            self._path(get("map") or "") if get("map") else None,
+            overwrite=True,
+            render_engine=self.render_engine,
+            size=self.size,
+        )
 
     def _open(self, blend: Path | None, fps: str) -> None:
         """Every line starts from the same untouched file."""
@@ -159,7 +172,7 @@ class Batch:
     def _fingerprint(self, line: Line) -> str:
         """Changes with the line's options, its sound, its character and the outputs asked for."""
         parts: list[object] = [sorted(line.fields.items()), self.outputs, self.base]
-        for name in ("sound", "identity", "character"):
+        for name in ("sound", "performance", "identity", "character", "map"):
             path = self._path(line.fields.get(name) or ".")
             if path.is_file():
                 parts.append((path.stat().st_size, path.stat().st_mtime_ns))

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import bpy
 
-from . import jobs, runtime
+from . import character_files, jobs, runtime
 from .batch import Batch
+from .output import files
 from .output.files import OutputError
-from .take import TakeError, TakeSettings
+from .retarget.model import MapError
+from .take_settings import TakeError, TakeSettings, read_layers
 
 SAMPLE_SUFFIXES = (".flac", ".wav", ".ogg", ".mp3")
 
@@ -26,16 +28,23 @@ def parser(program: str) -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", required=True)
     one = verbs.add_parser("animate", help="animate a head from one sound file")
     one.add_argument("audio", type=Path, help="speech: wav flac mp3 ogg m4a, or an mp4's sound")
-    one.add_argument("--render", type=Path, action="append", default=[], metavar="X.mp4")
-    one.add_argument(
-        "--export", type=Path, action="append", default=[], metavar="X.fbx|.glb|.abc|.usd"
-    )
-    one.add_argument("--save", type=Path, action="append", default=[], metavar="X.blend")
-    one.add_argument("--blend", type=Path, help="the file to work in (else the open one)")
-    one.add_argument("--head", default="", help="name of the mesh that speaks")
-    one.add_argument("--take", default="", help="name of the new Action")
-    one.add_argument("--start-frame", type=float, default=None)
     _options(one)
+    recorded = verbs.add_parser("import", help="key a recorded performance, without the engine")
+    recorded.add_argument("performance", type=Path, help="Live Link .csv, ARKit .json, .npz")
+    recorded.add_argument("--performance-fps", type=float, default=None, help="rate of the file")
+    recorded.add_argument("--audio", type=Path, default=None, help="sound to put under it")
+    again = verbs.add_parser("apply", help="key a take's frames once more, through another map")
+    again.add_argument("--from-take", default="*", metavar="NAME", help="(else the one shown)")
+    for verb in (one, recorded, again):
+        _outputs(verb)
+    mapping = verbs.add_parser("map", help="propose a character's map, say what it reaches")
+    mapping.add_argument("--out", type=Path, default=None, metavar="X.json", help="write it")
+    mapping.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    mapping.add_argument("--quiet", action="store_true")
+    for verb in (one, recorded, again, mapping):
+        verb.add_argument("--blend", type=Path, help="the file to work in (else the open one)")
+        verb.add_argument("--head", default="", help="name of the mesh that speaks")
+        verb.add_argument("--map", type=Path, default=None, metavar="X.json", help="map for it")
     many = verbs.add_parser("batch", help="animate every line of a CSV file")
     many.add_argument("csv", type=Path)
     many.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -43,8 +52,9 @@ def parser(program: str) -> argparse.ArgumentParser:
     demo = verbs.add_parser("demo", help="the main job on a sample sentence")
     demo.add_argument("--out", type=Path, default=Path("lsf-demo"), metavar="DIR")
     demo.add_argument("--audio", type=Path, default=None, help="another sentence")
-    _options(demo, with_out=False)
-    for verb in (one, many, demo):
+    demo.add_argument("--fps", type=float, default=None, help="frame rate of the scene")
+    _options(demo)
+    for verb in (one, recorded, again, many, demo):
         verb.add_argument("--overwrite", action="store_true", help="replace files that exist")
         verb.add_argument("--size", type=int, default=480, help="pictures' side in pixels")
         verb.add_argument(
@@ -54,22 +64,37 @@ def parser(program: str) -> argparse.ArgumentParser:
     return top
 
 
-def _options(verb: argparse.ArgumentParser, with_out: bool = True) -> None:
-    if with_out:
-        verb.add_argument(
-            "--out", type=Path, action="append", default=[], metavar="X", help="by its suffix"
-        )
+def _outputs(verb: argparse.ArgumentParser) -> None:
+    names = {"--render": "X.mp4", "--export": "X.fbx|.glb|.abc|.usd", "--save": "X.blend"}
+    for name, metavar in names.items():
+        verb.add_argument(name, type=Path, action="append", default=[], metavar=metavar)
+    verb.add_argument(
+        "--out", type=Path, action="append", default=[], metavar="X", help="by its suffix"
+    )
+    verb.add_argument("--take", default="", help="name of the new Action")
+    verb.add_argument("--start-frame", type=float, default=None)
+    verb.add_argument("--fps", type=float, default=None, help="frame rate of a new scene")
+
+
+def _options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--seed", type=int, default=0)
     verb.add_argument("--temperature", type=float, default=0.0, help="0: no variation, 1: natural")
     verb.add_argument(
         "--raw", action="store_true", help="the engine's own frames: no blinks, gaze or lip guards"
+    )
+    verb.add_argument(
+        "--layer",
+        action="append",
+        default=[],
+        metavar="NAME=STRENGTH",
+        help="smoothing closure silence blinks gaze head breathing, or a threshold in mm: "
+        "closed_mm near_mm silent_mm",
     )
     verb.add_argument("--identity", type=Path, default=None, metavar="BETAS.npy")
     verb.add_argument("--start", type=float, default=0.0, help="seconds to skip")
     verb.add_argument("--end", type=float, default=None, help="second at which to stop")
     verb.add_argument("--engine", default="compact", help="compact or lsf")
     verb.add_argument("--device", default="auto")
-    verb.add_argument("--fps", type=float, default=None, help="frame rate of a new scene")
 
 
 def main(argv: list[str], program: str = "blender --command lsf") -> int:
@@ -81,7 +106,7 @@ def main(argv: list[str], program: str = "blender --command lsf") -> int:
     progress = None if arguments.quiet else ProgressLine()
     try:
         return VERBS[arguments.verb](arguments, progress)
-    except (TakeError, OutputError) as error:
+    except (TakeError, OutputError, MapError) as error:
         return _say(jobs.Result(2 if getattr(error, "user_fault", True) else 1, (str(error),)))
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
@@ -90,7 +115,9 @@ def main(argv: list[str], program: str = "blender --command lsf") -> int:
         runtime.close()
 
 
-def _animate(arguments: argparse.Namespace, progress: ProgressLine | None) -> int:
+def _open(arguments: argparse.Namespace) -> None:
+    """Open the file to work in, or begin with an empty scene."""
+    fps = getattr(arguments, "fps", None)
     if arguments.blend is not None:
         if not arguments.blend.is_file():
             raise TakeError(f"The file {arguments.blend} does not exist.")
@@ -99,9 +126,14 @@ def _animate(arguments: argparse.Namespace, progress: ProgressLine | None) -> in
         except RuntimeError as error:
             raise TakeError(f"{arguments.blend} cannot be opened: {error}") from error
     elif not bpy.data.filepath:
-        jobs.fresh_scene(arguments.fps or 25.0)  # not Blender's default cube
-    if arguments.fps and bpy.data.filepath:
-        jobs.set_fps(bpy.context.scene, arguments.fps)
+        jobs.fresh_scene(fps or 25.0)  # not Blender's default cube
+    if fps and bpy.data.filepath:
+        jobs.set_fps(bpy.context.scene, fps)
+
+
+def _animate(arguments: argparse.Namespace, progress: ProgressLine | None) -> int:
+    """Make a take from a sound, a performance, or the frames of an earlier take."""
+    _open(arguments)
     typed = (
         (arguments.save, (".blend",)),
         (arguments.render, (".mp4",)),
@@ -114,36 +146,59 @@ def _animate(arguments: argparse.Namespace, progress: ProgressLine | None) -> in
     outputs = [*arguments.save, *arguments.export, *arguments.out, *arguments.render]
     if not outputs:
         raise OutputError("Say what should come out: --save, --export, --render or --out.")
-    job = _job(arguments, arguments.audio, outputs, head=arguments.head, take=arguments.take)
-    return _say(_finish(jobs.run(job, progress), progress))
+    return _say(_finish(jobs.run(_job(arguments, outputs), progress), progress))
 
 
-def _job(
-    arguments: argparse.Namespace,
-    audio: Path,
-    outputs: list[Path],
-    head: str = "",
-    take: str = "",
-    keep_stage: bool = False,
-) -> jobs.Job:
-    start = getattr(arguments, "start_frame", None)
+def _map(arguments: argparse.Namespace, progress: ProgressLine | None) -> int:
+    """Say what a character's map reaches; write it where that is asked for."""
+    _open(arguments)
+    scene = bpy.context.scene
+    jobs.choose_head(scene, arguments.head)
+    if scene.lsf.head is None:
+        raise TakeError("There is no character in this file: say which mesh, --head NAME.")
+    if arguments.map is not None:
+        sentences = character_files.load(scene.lsf.head, arguments.map)
+    else:
+        sentences = character_files.proposal(scene.lsf.head)
+    written = []
+    if arguments.out is not None:
+        path = arguments.out.expanduser().resolve()
+        files.check(path, arguments.overwrite)
+        character_files.save(scene.lsf.head, path)
+        written.append(str(path))
+    return _say(jobs.Result(0, tuple(sentences), tuple(written)))
+
+
+def _job(arguments: argparse.Namespace, outputs: list[Path], keep_stage: bool = False) -> jobs.Job:
+    told = vars(arguments)
+
+    def path(name: str) -> str:
+        return str(told[name].expanduser().resolve()) if told.get(name) else ""
+
+    usual = TakeSettings(audio="")
+    layers = None if told.get("raw") else read_layers(told.get("layer") or [])
+    performance = path("performance")
     settings = TakeSettings(
-        audio=str(audio.expanduser().resolve()),
-        start_s=arguments.start,
-        end_s=arguments.end,
-        engine=arguments.engine,
-        device=arguments.device,
-        seed=arguments.seed,
-        temperature=arguments.temperature,
-        finishing=None if arguments.raw else {},
-        identity=str(arguments.identity.resolve()) if arguments.identity else "",
-        name=take,
-        start_frame=1.0 if start is None else start,
+        audio=path("audio"),
+        start_s=told.get("start", usual.start_s),
+        end_s=told.get("end"),
+        engine=told.get("engine", usual.engine),
+        device=told.get("device", usual.device),
+        seed=told.get("seed", usual.seed),
+        temperature=told.get("temperature", usual.temperature),
+        finishing={"head": 1.0} if performance else layers,
+        identity=path("identity"),
+        performance=performance,
+        performance_fps=told.get("performance_fps"),
+        name=told.get("take", ""),
+        start_frame=1.0 if told.get("start_frame") is None else told["start_frame"],
     )
     return jobs.Job(
         settings,
-        tuple(path.expanduser().resolve() for path in outputs),
-        head,
+        tuple(output.expanduser().resolve() for output in outputs),
+        told.get("head", ""),
+        told["map"].expanduser().resolve() if told.get("map") else None,
+        told.get("from_take", ""),
         arguments.overwrite,
         arguments.render_engine,
         arguments.size,
@@ -171,15 +226,14 @@ def _batch(arguments: argparse.Namespace, progress: ProgressLine | None) -> int:
 
 
 def _demo(arguments: argparse.Namespace, progress: ProgressLine | None) -> int:
-    audio = arguments.audio or sample_sound()
+    arguments.audio = arguments.audio or sample_sound()
     jobs.fresh_scene(arguments.fps or 25.0)
     names = ("demo.blend", "demo.fbx", "demo.abc", "demo.mp4", "contact_sheet.png")
     outputs = [arguments.out / name for name in names]
     if "alembic_export" not in dir(bpy.ops.wm):  # some Linux packages are built without it
         outputs = [path for path in outputs if path.suffix != ".abc"]
-    return _say(
-        _finish(jobs.run(_job(arguments, audio, outputs, keep_stage=True), progress), progress)
-    )
+    job = _job(arguments, outputs, keep_stage=True)
+    return _say(_finish(jobs.run(job, progress), progress))
 
 
 def sample_sound() -> Path:
@@ -233,4 +287,11 @@ class ProgressLine:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-VERBS = {"animate": _animate, "batch": _batch, "demo": _demo}
+VERBS = {
+    "animate": _animate,
+    "import": _animate,
+    "apply": _animate,
+    "map": _map,
+    "batch": _batch,
+    "demo": _demo,
+}

@@ -10,13 +10,16 @@ from typing import Any
 
 import bpy
 
-from . import runtime
+from . import character_files, kept_frames, runtime
+from .operators.takes import present_take
 from .output import files, stage
 from .output.export import SUFFIXES, export, sound_beside
 from .output.files import OutputError
 from .output.sheet import contact_sheet
 from .output.video import render_video
+from .retarget.model import MapError
 from .rig import targets
+from .rig.target import Owner
 from .take import Take, TakeError, TakeSettings
 
 Progress = Callable[[str, float], None]
@@ -24,11 +27,17 @@ Progress = Callable[[str, float], None]
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A take and its outputs. ``head``: name of a mesh in the file, '' finds or makes one."""
+    """A take and its outputs. ``head``: name of a mesh in the file, '' finds or makes one.
+
+    ``map_file``: a retarget map for it. ``again``: name of a take of the head (or "*": the one that
+    it shows) whose frames are keyed once more instead of asking the backend.
+    """
 
     settings: TakeSettings
     outputs: tuple[Path, ...] = ()
     head: str = ""
+    map_file: Path | None = None
+    again: str = ""
     overwrite: bool = False
     render_engine: str = "workbench"
     size: int = 480
@@ -72,11 +81,13 @@ def run(job: Job, on_progress: Progress | None = None) -> Result:
     try:
         for path in job.outputs:
             _check_output(path, job.overwrite)
-        _choose_head(scene, job.head)
-        take = Take(runtime.backend(), scene, job.settings, [])
+        choose_head(scene, job.head)
+        notes = _put_map(scene, job.map_file)
+        take = _take(scene, job)
         runtime.current = take
         take.run(tell)
         runtime.current = None
+        take.report += notes
         if not take.action_name:
             return Result(2 if take.user_fault else 1, tuple(take.report))
         head = take.objects()[0]
@@ -87,7 +98,7 @@ def run(job: Job, on_progress: Progress | None = None) -> Result:
             for file in _write(path, scene, take, job, tell):
                 written += [file] if file not in written else []
         return Result(0 if take.ok else 2, tuple(take.report), tuple(written), take.action_name)
-    except (TakeError, OutputError) as error:
+    except (TakeError, OutputError, MapError) as error:
         told = take.report if take is not None else []
         fault = getattr(error, "user_fault", True)
         return Result(2 if fault else 1, (str(error), *told), tuple(written))
@@ -102,7 +113,7 @@ def _check_output(path: Path, overwrite: bool) -> None:
     files.check(path, overwrite)
 
 
-def _choose_head(scene: bpy.types.Scene, name: str) -> None:
+def choose_head(scene: bpy.types.Scene, name: str) -> None:
     """Find the one mesh that a headless take should drive; '' and none of them: make the head."""
     if name:
         obj = scene.objects.get(name)
@@ -113,18 +124,47 @@ def _choose_head(scene: bpy.types.Scene, name: str) -> None:
         scene.lsf.head = obj
     if scene.lsf.head is not None:
         return
-    fitting = [obj for obj in scene.objects if _could_speak(obj)]
+    fitting: dict[str, set[Owner]] = {}
+    for obj in sorted(scene.objects, key=_shapes, reverse=True):
+        owners = set(targets.owners_of(obj)) if _could_speak(obj) else set()
+        if owners and not any(owners & theirs for theirs in fitting.values()):
+            fitting[obj.name] = owners  # parts of one character count once
     if len(fitting) > 1:
-        names = ", ".join(sorted(obj.name for obj in fitting))
+        names = ", ".join(sorted(fitting))
         raise TakeError(f"Several meshes could speak: {names}. Say which one: --head NAME.")
     if fitting:
-        scene.lsf.head = fitting[0]
+        scene.lsf.head = scene.objects[next(iter(fitting))]
+
+
+def _shapes(obj: bpy.types.Object) -> int:
+    key = obj.data.shape_keys if obj.type == "MESH" else None
+    return len(key.key_blocks) if key is not None else 0
 
 
 def _could_speak(obj: bpy.types.Object) -> bool:
     target = targets.target_of(obj)
     driven = target.paths().values() if target is not None else ()
     return sum(len(paths) for paths in driven) > 1 and not targets.unusable(obj)
+
+
+def _put_map(scene: bpy.types.Scene, path: Path | None) -> list[str]:
+    """Put a map file on the head; gives what should be said about it."""
+    if path is None:
+        return []
+    if scene.lsf.head is None:
+        raise TakeError("A map needs a character: say which mesh, --head NAME.")
+    return character_files.load(scene.lsf.head, path)
+
+
+def _take(scene: bpy.types.Scene, job: Job) -> Take:
+    if not job.again:
+        return Take(runtime.backend(), scene, job.settings, [])
+    shown = present_take(scene) if job.again == "*" else bpy.data.actions.get(job.again)
+    if shown is None or kept_frames.of_take(shown) is None:
+        which = "The head shows no take" if job.again == "*" else f"There is no take '{job.again}'"
+        raise TakeError(f"{which} that keeps its frames.")
+    replay, settings = kept_frames.again(shown)
+    return Take(replay, scene, dataclasses.replace(settings, name=job.settings.name), [])
 
 
 def _write(path: Path, scene: bpy.types.Scene, take: Take, job: Job, tell: Progress) -> list[str]:
@@ -143,11 +183,12 @@ def _write(path: Path, scene: bpy.types.Scene, take: Take, job: Job, tell: Progr
             lambda fraction: tell(stage_name, fraction),
         )
     elif suffix == ".png":
-        contact_sheet(scene, objects[0], path, Path(job.settings.audio).stem)
+        contact_sheet(scene, objects[0], path, take.settings.stem())
     else:
         export(scene, objects, path)
-        whole = not job.settings.start_s and job.settings.end_s is None
-        beside = sound_beside(scene, job.settings.audio, whole, path)
+        whole = not take.settings.start_s and take.settings.end_s is None
+        audio = take.settings.audio
+        beside = sound_beside(scene, audio, whole, path) if audio else None
         return [str(path), str(beside)] if beside else [str(path)]
     return [str(path)]
 

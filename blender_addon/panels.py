@@ -12,9 +12,10 @@ from . import runtime
 from .operators.animate import LSFAnimate, LSFCancel, selected_meshes
 from .operators.export import LSFExport
 from .operators.head import LSFCreateHead
+from .operators.performance import LSFImportPerformance
 from .operators.render import LSFRenderVideo
 from .operators.takes import LSFRemoveTake, LSFShowTake, present_take
-from .properties import LAYERS
+from .properties import LAYERS, THRESHOLDS, take_settings
 from .rig import actions, sound, targets
 
 CHARACTER_WIDTH_PX = 6.6
@@ -64,6 +65,7 @@ class LSF_PT_animate(_Panel, bpy.types.Panel):
             row.scale_y = 1.6
             row.enabled = ready
             row.operator(LSFAnimate.bl_idname, icon="PLAY")
+            layout.operator(LSFImportPerformance.bl_idname, icon="IMPORT")
         if settings.report:
             box = layout.box()
             lines = settings.report.split("\n")
@@ -77,7 +79,8 @@ class LSF_PT_animate(_Panel, bpy.types.Panel):
 
     def _preflight(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> bool:
         settings = context.scene.lsf
-        plan = targets.plan(context.scene, selected_meshes(context))
+        extra = take_settings(settings).extra()
+        plan = targets.plan(context.scene, selected_meshes(context), extra)
         box = layout.column()
         for problem in plan.problems:
             sentences(box, context, problem, "ERROR")
@@ -150,6 +153,10 @@ class LSF_PT_layers(_Panel, bpy.types.Panel):
         column = self.layout.column(align=True)
         for name in LAYERS:
             column.prop(context.scene.lsf, name, slider=True)
+        column = self.layout.column(align=True)
+        column.label(text="Lip gaps in mm, on the mesh")
+        for name in THRESHOLDS:
+            column.prop(context.scene.lsf, name)
 
 
 class LSF_PT_takes(_Panel, bpy.types.Panel):
@@ -165,7 +172,7 @@ class LSF_PT_takes(_Panel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         present = present_take(context.scene)
-        names = actions.takes_of(targets.owners_of(context.scene.lsf.head)[0])
+        names = actions.takes_of(*targets.owners_of(context.scene.lsf.head))
         column = self.layout.column(align=True)
         for name in names:
             shown = present is not None and present.name == name

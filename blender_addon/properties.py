@@ -3,21 +3,36 @@
 
 import bpy
 
-from .take import TakeSettings
+from .take_settings import TakeSettings
 
 
 def _is_mesh(_: object, obj: bpy.types.Object) -> bool:
     return obj.type == "MESH"
 
 
-def _strength(name: str, description: str) -> object:
+def _strength(name: str, description: str, default: float = 1.0, most: float = 1.0) -> object:
     return bpy.props.FloatProperty(
-        name=name, description=description, min=0.0, max=1.0, default=1.0, subtype="FACTOR"
+        name=name,
+        description=description,
+        min=0.0,
+        max=most,
+        soft_max=1.0,
+        default=default,
+        subtype="FACTOR",
+    )
+
+
+def _millimetres(name: str, description: str, default: float, most: float) -> object:
+    return bpy.props.FloatProperty(
+        name=name, description=description, min=0.0, max=most, default=default, precision=2
     )
 
 
 # Settings that are layers after the engine, by their names in the request.
-LAYERS = ("closure", "silence", "blinks", "gaze")
+LAYERS = ("closure", "silence", "blinks", "gaze", "head_motion", "breathing")
+# A head is an object here; the layer that moves it has another name in the request.
+LAYER_NAMES = {"head_motion": "head"}
+THRESHOLDS = ("closed_mm", "near_mm", "silent_mm")
 
 # 4.2 crashes at its end over a Python function that belonged to a property group: no poll function
 # there, and no methods.
@@ -70,6 +85,24 @@ class LSFSettings(bpy.types.PropertyGroup):
     silence: _strength("Shut in Silence", "Keep the mouth shut in pauses")  # type: ignore[valid-type]
     blinks: _strength("Blinks", "Blinks by rule, as often as people blink")  # type: ignore[valid-type]
     gaze: _strength("Gaze", "Looks away and small eye movements, by rule")  # type: ignore[valid-type]
+    head_motion: _strength(  # type: ignore[valid-type]
+        "Head Motion",
+        "Small turns and nods with the voice, by rule: neck and head bones, else the whole head",
+        0.0,
+        2.0,
+    )
+    breathing: _strength(  # type: ignore[valid-type]
+        "Breathing", "Breath in the pauses, by rule: nostrils, and the head a little", 0.0, 2.0
+    )
+    closed_mm: _millimetres(  # type: ignore[valid-type]
+        "Closed Lips", "Gap in mm, on the character's own mesh, of lips that meet", 0.2, 5.0
+    )
+    near_mm: _millimetres(  # type: ignore[valid-type]
+        "Nearly Closed", "A dip of the gap below so many mm is taken for a closure", 2.5, 10.0
+    )
+    silent_mm: _millimetres(  # type: ignore[valid-type]
+        "Shut in Silence", "Widest gap in mm while nobody speaks", 0.5, 10.0
+    )
     take_name: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Take", description="Name of the new Action. Empty: named after the sound"
     )
@@ -101,9 +134,14 @@ def take_settings(settings: LSFSettings) -> TakeSettings:
         engine=settings.engine,
         seed=settings.seed,
         temperature=settings.temperature,
-        finishing={name: getattr(settings, name) for name in LAYERS},
+        finishing=_finishing(settings),
         identity=bpy.path.abspath(settings.identity) if settings.identity.strip() else "",
         name=settings.take_name,
         start_frame=float(settings.start_frame),
         set_range=settings.set_range,
     )
+
+
+def _finishing(settings: LSFSettings) -> dict[str, float]:
+    layers = {LAYER_NAMES.get(name, name): getattr(settings, name) for name in LAYERS}
+    return {**layers, **{name: round(getattr(settings, name), 4) for name in THRESHOLDS}}

@@ -5,8 +5,16 @@ from __future__ import annotations
 
 import bpy
 
-from . import character_properties, command_line, panels, preferences, properties, runtime
-from .operators import animate, export, head, render, takes
+from . import (
+    character_properties,
+    command_line,
+    panels,
+    panels_character,
+    preferences,
+    properties,
+    runtime,
+)
+from .operators import animate, character, export, head, performance, render, takes
 
 CLASSES = (
     preferences.LSFPreferences,
@@ -15,9 +23,12 @@ CLASSES = (
     *head.CLASSES,
     *animate.CLASSES,
     *takes.CLASSES,
+    *character.CLASSES,
+    *performance.CLASSES,
     *export.CLASSES,
     *render.CLASSES,
     *panels.CLASSES,
+    *panels_character.CLASSES,
 )
 _commands: list[object] = []
 

@@ -9,21 +9,23 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import bpy
 import numpy as np
 
-from lsf_backend.protocol import AnimateRequest
+from lsf_backend.protocol import AnimateRequest, ImportRequest
 
+from . import kept_frames
 from .bridge.backend import Backend, Done, Event, Failed, Frames, Progress
-from .rig import actions, check, sound, targets, timing
+from .rig import actions, check, lip_gap, sound, targets, timing
 from .rig.clip import Clip, ClipError
 from .rig.head import betas_of, create_head
 from .rig.head_file import HeadError, load_betas
+from .rig.head_turn import HeadTurn
 from .rig.rollback import Rollback
 from .rig.target import Target
+from .take_settings import TakeError, TakeSettings
 
 # Keys land when a quarter more frames have come: early ones at once, and the work stays linear.
 LANDING_GROWTH = 1.25
@@ -31,53 +33,12 @@ LANDING_GROWTH = 1.25
 STAGES = {"load": "loading the model", "animate": "animating", "done": "writing keys"}
 
 
-class TakeError(RuntimeError):
-    """A take cannot be made; the text is for the user. ``user_fault`` decides the exit code."""
-
-    def __init__(self, message: str, user_fault: bool = True) -> None:
-        super().__init__(message)
-        self.user_fault = user_fault
-
-
-@dataclasses.dataclass(frozen=True)
-class TakeSettings:
-    """Everything that a take is made from."""
-
-    audio: str
-    start_s: float = 0.0
-    end_s: float | None = None
-    engine: str = "compact"
-    device: str = "auto"
-    seed: int = 0
-    temperature: float = 0.0
-    # Strengths of the layers after the engine (missing ones are on); None: the engine's own frames.
-    finishing: dict[str, float] | None = dataclasses.field(default_factory=dict)
-    identity: str = ""
-    name: str = ""
-    start_frame: float = 1.0
-    set_range: bool = True
-    add_sound: bool = True
-
-    def request(self) -> AnimateRequest:
-        """The backend's part of the settings."""
-        return AnimateRequest(
-            audio=self.audio,
-            start_s=self.start_s,
-            end_s=self.end_s,
-            engine=self.engine,
-            device=self.device,
-            seed=self.seed,
-            temperature=self.temperature,
-            finishing=self.finishing,
-        )
-
-
 class Take:
     """A take in the making. Nothing in the scene changes before the first frames arrive."""
 
     def __init__(
         self,
-        backend: Backend,
+        backend: Backend | kept_frames.Replay,
         scene: bpy.types.Scene,
         settings: TakeSettings,
         selected: list[bpy.types.Object],
@@ -96,13 +57,14 @@ class Take:
         self._values = np.zeros((0, 0), dtype=np.float32)
         self._count = self._landed = self._keys = 0
         self._clip: Clip | None = None
-        if not settings.audio.strip():
-            raise TakeError("Choose a sound file first.")
-        if not Path(settings.audio).is_file():
-            raise TakeError(f"The sound file {settings.audio} does not exist.")
-        self._plan = targets.plan(scene, selected)
-        if self._plan.problems:
-            raise TakeError(" ".join(self._plan.problems))
+        self._motion_fps, self._space = float(timing.MOTION_FPS), "head"
+        self._measured: list[str] = []
+        if settings.missing():
+            raise TakeError(settings.missing())
+        self._plan = targets.plan(scene, selected, settings.extra())
+        problems = (*self._plan.problems, *targets.damage(self._plan))
+        if problems:
+            raise TakeError(" ".join(problems))
         self.targets = list(self._plan.targets)
         try:
             self._betas = self._identity()
@@ -110,8 +72,17 @@ class Take:
             raise TakeError(str(error)) from error
         if backend.busy:
             raise TakeError("Another take is being made. Wait for it, or cancel it.")
-        request = dataclasses.replace(settings.request(), output=self._plan.output)
-        backend.submit(request, self._betas)
+        backend.submit(self._request(), self._betas)
+
+    def _request(self) -> AnimateRequest | ImportRequest:
+        request = dataclasses.replace(self.settings.request(), output=self._plan.output)
+        if not isinstance(request, AnimateRequest) or request.finishing is None or not self.targets:
+            return request
+        gap = lip_gap.measure(self.scene, self.targets[0])
+        if gap is None:
+            return request
+        self._measured.append(gap.sentence())
+        return dataclasses.replace(request, lip_gap_mm=list(gap.per_weight_mm))
 
     def _identity(self) -> np.ndarray | None:
         if self.settings.identity.strip():
@@ -187,7 +158,9 @@ class Take:
         if not np.isfinite(values).all():
             raise TakeError("The engine gave numbers that are not finite.", user_fault=False)
         if not self._channels:
-            self._channels = frames.channels
+            self._channels, self._motion_fps = frames.channels, frames.fps
+            self._space = frames.face_space
+            self._check_channels()
             self._values = np.zeros((256, values.shape[1]), dtype=np.float32)
         end = first + len(values)
         if end > len(self._values):  # doubling keeps the copying linear
@@ -199,14 +172,27 @@ class Take:
         if self._count >= max(1, math.ceil(self._landed * LANDING_GROWTH)):
             self._land()
 
+    def _check_channels(self) -> None:
+        if self._plan.output == "arkit" and "jawOpen" not in self._channels:
+            raise TakeError(
+                f"These frames are motion of a '{self._space}' face, and '{self.targets[0].name}' "
+                "takes ARKit weights. Choose a face in FLAME's format."
+            )
+
+    def _scene_frames(self) -> np.ndarray:
+        start, fps = self.settings.start_frame, self.scene_fps
+        return timing.scene_frames_from_motion(0, self._count, start, fps, self._motion_fps)
+
+    @property
+    def _duration_s(self) -> float:
+        return self._count / self._motion_fps
+
     def _land(self) -> None:
         if self._clip is None:
             self._clip = self._begin()
-        frames = timing.scene_frames_from_motion(
-            0, self._count, self.settings.start_frame, self.scene_fps
-        )
         try:
-            self._keys = self._clip.write(frames, self._values[: self._count], self._channels)
+            values = self._values[: self._count]
+            self._keys = self._clip.write(self._scene_frames(), values, self._channels)
         except ClipError as error:
             raise TakeError(str(error)) from error
         self._landed = self._count
@@ -219,15 +205,18 @@ class Take:
             self._rollback.attribute(lambda: self.scene.lsf, "head")
             scene.lsf.head = head
             self.new_head = head.name
-            self.targets = list(targets.plan(scene, []).targets)
-        stem = Path(self.settings.audio).stem
-        name = self.settings.name.strip() or actions.take_name(stem)
+            self.targets = list(targets.plan(scene, [], self.settings.extra()).targets)
+        self.targets = [target for target in self.targets if self._moves(target)]
+        name = self.settings.name.strip() or actions.take_name(self.settings.stem())
         try:
             clip = Clip(name, self.targets, self._rollback)
         except ClipError as error:
             raise TakeError(str(error)) from error
         self.action_name = clip.name
         return clip
+
+    def _moves(self, target: Target) -> bool:
+        return not isinstance(target, HeadTurn) or target.shows(self._channels)
 
     def _done(self, done: Done) -> None:
         if self._count > self._landed:
@@ -242,12 +231,16 @@ class Take:
             self.user_fault = True
             return
         self._clip.set_metadata(self._metadata(done.metadata))
+        values = self._values[: self._count]
+        kept = kept_frames.Kept(values, self._channels, self._motion_fps, self._space)
+        kept_frames.keep(bpy.data.actions[self._clip.name], kept)
         known = () if self._plan.creates_head else self._plan.warnings
-        self.report += [*known, *self._clip.notes, *done.warnings, *done.notes]
+        told = (*self._clip.notes, *self._measured, *done.warnings, *done.notes)
+        self.report += [*known, *told]
         self._set_scene()
         first = self.targets[0]
         ok, sentence = self._post_check(first)
-        shown = f"Cancelled after {self._count / timing.MOTION_FPS:.1f} s; kept " * done.cancelled
+        shown = f"Cancelled after {self._duration_s:.1f} s; kept " * done.cancelled
         self.report.insert(0, shown + sentence)
         self.finished, self.cancelled, self.ok = True, done.cancelled, ok
         self.fraction, self.stage = 1.0, "done"
@@ -255,9 +248,7 @@ class Take:
 
     def _post_check(self, target: Target) -> tuple[bool, str]:
         scene, values = self.scene, self._values[: self._count]
-        frames = timing.scene_frames_from_motion(
-            0, self._count, self.settings.start_frame, self.scene_fps
-        )
+        frames = self._scene_frames()
         quiet, busy = check.frames_to_compare(values, self._channels)
         here, between = scene.frame_current, scene.frame_subframe
         moved = check.moved_mm(scene, target, frames[quiet], frames[busy])
@@ -274,17 +265,17 @@ class Take:
             "engine": self.settings.engine,
             "audio": self.settings.audio,
             "frames": self._count,
-            "fps": timing.MOTION_FPS,
+            "fps": self._motion_fps,
             "start_frame": self.settings.start_frame,
-            "duration_s": self._count / timing.MOTION_FPS,
+            "duration_s": self._duration_s,
             "settings": settings,
             "blender": bpy.app.version_string,
         }
 
     def _set_scene(self) -> None:
         scene, settings = self.scene, self.settings
-        duration_s = self._count / timing.MOTION_FPS
-        if settings.add_sound:
+        duration_s = self._duration_s
+        if settings.add_sound and settings.audio.strip():
             span = (settings.start_frame, settings.start_s, duration_s)
             head = self.targets[0].name
             problem = sound.add(scene, settings.audio, self.action_name, head, span, self._rollback)

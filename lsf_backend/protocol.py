@@ -173,12 +173,14 @@ class ImportRequest:
     """A performance that was recorded or made elsewhere: Live Link Face .csv, ARKit .json, .npz.
 
     It comes as ``frames`` at its own rate (``fps`` of the event): [n, 52] ARKit weights as they
-    were recorded and, where there are any, the head's turns; a FLAME take as [n, 53] motion. The
-    request's ``fps`` states the rate of a file that does not say it.
+    were recorded (``output`` motion: [n, 53] of the bundled head) and, where there are any, the
+    head's turns; a FLAME take always as [n, 53] motion. The request's ``fps`` states the rate of a
+    file that does not say it.
     """
 
     verb: ClassVar[str] = "import"
     path: str
+    output: str = "arkit"
     fps: float | None = None
 
     def header(self) -> dict[str, Any]:

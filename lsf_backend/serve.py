@@ -194,7 +194,7 @@ class Server:
         from lsf_backend.exchange.loaded import load
 
         header = queued.message.header
-        loaded = load(header.get("path"), header.get("fps"))
+        loaded = load(header.get("path"), header.get("fps"), header.get("output", "arkit"))
         space = {"fps": loaded.fps, "face_space": loaded.face_space}
         first, sent = {"channels": list(loaded.channels)}, 0
         for first_frame, values in loaded.chunks():

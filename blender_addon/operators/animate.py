@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import bpy
 
-from .. import runtime
+from .. import kept_frames, runtime
+from ..bridge.backend import Backend
 from ..properties import take_settings
 from ..take import Take, TakeError
+from ..take_settings import TakeSettings
 from .head import show_head
 
 TICK_S = 0.05
@@ -24,6 +26,47 @@ def redraw(context: bpy.types.Context) -> None:
 def selected_meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
     """Meshes that the artist has selected (none where the context has no selection)."""
     return [obj for obj in getattr(context, "selected_objects", None) or () if obj.type == "MESH"]
+
+
+def begin(
+    operator: bpy.types.Operator,
+    context: bpy.types.Context,
+    backend: Backend | kept_frames.Replay,
+    settings: TakeSettings,
+) -> bool:
+    """Begin a take as ``runtime.current``; False, with the reason reported, where it cannot be."""
+    scene = context.scene
+    try:
+        runtime.current = Take(backend, scene, settings, selected_meshes(context))
+    except TakeError as error:
+        scene.lsf.report, scene.lsf.report_ok = str(error), False
+        operator.report({"ERROR"}, str(error))
+        return False
+    scene.lsf.report = ""
+    return True
+
+
+def end(operator: bpy.types.Operator, context: bpy.types.Context) -> set[str]:
+    """Report what came of the take that has finished; gives the operator's answer."""
+    take, runtime.current = runtime.current, None
+    if take is None:
+        return {"CANCELLED"}
+    settings = take.scene.lsf
+    settings.report, settings.report_ok = "\n".join(take.report), take.ok
+    redraw(context)
+    for line in reversed(take.report):  # the status bar shows the last one
+        operator.report({"INFO"} if take.ok else {"WARNING"}, line)
+    if not take.action_name:
+        return {"CANCELLED"}
+    settings.take_name = ""
+    show_new_head(context, take)
+    return {"FINISHED"}  # a cancelled take that has keys is one undo step as well
+
+
+def show_new_head(context: bpy.types.Context, take: Take) -> bool:
+    """Let the views look at the head that a take has made, if it has."""
+    head = bpy.data.objects.get(take.new_head)
+    return head is not None and show_head(context, head)
 
 
 class LSFAnimate(bpy.types.Operator):
@@ -43,46 +86,18 @@ class LSFAnimate(bpy.types.Operator):
             return False
         return context.scene is not None
 
-    def _begin(self, context: bpy.types.Context) -> bool:
-        scene = context.scene
-        try:
-            runtime.current = Take(
-                runtime.backend(), scene, take_settings(scene.lsf), selected_meshes(context)
-            )
-        except TakeError as error:
-            scene.lsf.report, scene.lsf.report_ok = str(error), False
-            self.report({"ERROR"}, str(error))
-            return False
-        scene.lsf.report = ""
-        return True
-
-    def _end(self, context: bpy.types.Context) -> set[str]:
-        take, runtime.current = runtime.current, None
-        if take is None:
-            return {"CANCELLED"}
-        settings = take.scene.lsf
-        settings.report, settings.report_ok = "\n".join(take.report), take.ok
-        redraw(context)
-        for line in reversed(take.report):  # the status bar shows the last one
-            self.report({"INFO"} if take.ok else {"WARNING"}, line)
-        if not take.action_name:
-            return {"CANCELLED"}
-        settings.take_name = ""
-        self._show_new_head(context, take)
-        return {"FINISHED"}  # a cancelled take that has keys is one undo step as well
-
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Block until the take is made (scripts, background mode)."""
-        if not self._begin(context):
+        if not begin(self, context, runtime.backend(), take_settings(context.scene.lsf)):
             return {"CANCELLED"}
         runtime.current.run()
-        return self._end(context)
+        return end(self, context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Start the take; a timer brings the frames in while the artist goes on working."""
         if bpy.app.background or context.window is None:
             return self.execute(context)
-        if not self._begin(context):
+        if not begin(self, context, runtime.backend(), take_settings(context.scene.lsf)):
             return {"CANCELLED"}
         manager = context.window_manager
         self._timer = manager.event_timer_add(TICK_S, window=context.window)
@@ -101,17 +116,13 @@ class LSFAnimate(bpy.types.Operator):
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
         take.step()
-        self._show_new_head(context, take)
+        if take.new_head != self._shown and show_new_head(context, take):
+            self._shown = take.new_head
         redraw(context)
         if not take.finished:
             return {"PASS_THROUGH"}
         self._stop_timer(context)
-        return self._end(context)
-
-    def _show_new_head(self, context: bpy.types.Context, take: Take) -> None:
-        head = bpy.data.objects.get(take.new_head) if take.new_head != self._shown else None
-        if head is not None and show_head(context, head):
-            self._shown = take.new_head
+        return end(self, context)
 
     def _stop_timer(self, context: bpy.types.Context) -> None:
         if self._timer is not None:

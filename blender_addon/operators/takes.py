@@ -102,7 +102,7 @@ class LSFRemoveTake(bpy.types.Operator):
         sound.remove(scene, take)
         for owner, paths in driven:
             reset(owner, paths)
-        left = actions.takes_of(targets.owners_of(scene.lsf.head)[0])
+        left = actions.takes_of(*targets.owners_of(scene.lsf.head))
         if left:
             show_take(scene, bpy.data.actions[left[-1]])
         return {"FINISHED"}

@@ -69,6 +69,28 @@ def active(owner: Owner) -> bpy.types.Action | None:
     return data.action if data is not None else None
 
 
+def push_down(action: bpy.types.Action, owner: Owner) -> str:
+    """Put an Action that ``owner`` shows into an NLA track of its own; gives the track's name.
+
+    It goes on below the Action that is shown next, in the channels that this one does not have.
+    """
+    data = owner.datablock().animation_data
+    slot = data.action_slot if SLOTS else None
+    start = int(action.frame_range[0])
+    track = data.nla_tracks.new()
+    track.name = action.name
+    strip = track.strips.new(action.name, start, action)
+    if SLOTS and slot is not None:
+        strip.action_slot = slot
+    return track.name
+
+
+def remove_track(owner: Owner, name: str) -> None:
+    """Take such a track away again."""
+    data = owner.datablock().animation_data
+    data.nla_tracks.remove(data.nla_tracks[name])
+
+
 def fcurves(action: bpy.types.Action, owner: Owner) -> Any:
     """F-curves of ``action`` that drive ``owner`` (a collection with new, find, remove)."""
     if not SLOTS:
@@ -136,9 +158,15 @@ def _storable(value: Any) -> Any:
     return str(value)
 
 
-def takes_of(owner: Owner) -> list[str]:
-    """Names of all takes that were made for ``owner``, oldest first."""
-    found = [action.name for action in bpy.data.actions if drives(action, owner)]
+def takes_of(*owners: Owner) -> list[str]:
+    """Names of all takes that were made for any of ``owners``, oldest first."""
+    found = []
+    for action in bpy.data.actions:
+        theirs = owners_of(action)
+        own = metadata(action).get("own", "")
+        # Before 4.4 a take has an Action per owner; the first one stands for it.
+        if set(owners) & set(theirs) and own in ("", str(theirs[0])):
+            found.append(action.name)
     return sorted(found, key=_take_order)
 
 

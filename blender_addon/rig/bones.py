@@ -12,7 +12,7 @@ import math
 
 import bpy
 import numpy as np
-from mathutils import Euler, Quaternion
+from mathutils import Euler, Matrix, Quaternion, Vector
 
 from ..retarget.tokens import split_side, words
 from .target import Curve, Owner, bone_path
@@ -68,6 +68,27 @@ def turn_curves(rig: bpy.types.Object, bone: str, turn_deg: np.ndarray) -> list[
     ]
 
 
+def shares(rig: bpy.types.Object, bone: str, mesh: bpy.types.Object) -> np.ndarray:
+    """How much each vertex [V] 0..1 follows a bone or the bones below it."""
+    found = np.zeros(len(mesh.data.vertices))
+    below = [bone, *(child.name for child in rig.data.bones[bone].children_recursive)]
+    groups = {mesh.vertex_groups[name].index for name in below if name in mesh.vertex_groups}
+    if not groups:
+        return found
+    for vertex in mesh.data.vertices:
+        weights = [(g.group in groups, g.weight) for g in vertex.groups]
+        total = sum(weight for _, weight in weights)
+        if total > 0.0:
+            found[vertex.index] = sum(weight for inside, weight in weights if inside) / total
+    return found
+
+
+def matrix_of(turn_rad: np.ndarray) -> np.ndarray:
+    """Rotation matrix [3, 3] of a rotation vector [3]."""
+    way = Vector(turn_rad)
+    return np.array(Matrix.Rotation(way.length, 3, way) if way.length > 1e-9 else np.eye(3))
+
+
 def _axis_angles(turn: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """Angle and axis [T, 4]; the axis does not jump where the angle goes through zero."""
     found, axis = np.empty((len(turn), 4)), np.array([0.0, 0.0, 1.0])
@@ -114,17 +135,9 @@ def jaw_degrees(
 
 def _carried(rig: bpy.types.Object, bone: str, mesh: bpy.types.Object) -> np.ndarray:
     """Vertices [n, 3] of a mesh that mostly follow a bone, in the armature's space."""
-    group = mesh.vertex_groups.get(bone)
-    if group is None:
-        return np.zeros((0, 3))
-    index = group.index
-    inside = [
-        vertex.co
-        for vertex in mesh.data.vertices
-        if any(g.group == index and g.weight > 0.5 for g in vertex.groups)
-    ]
     matrix = rig.matrix_world.inverted_safe() @ mesh.matrix_world
-    return np.array([matrix @ point for point in inside]).reshape(-1, 3)
+    inside = np.flatnonzero(shares(rig, bone, mesh) > 0.5)
+    return np.array([matrix @ mesh.data.vertices[i].co for i in inside.tolist()]).reshape(-1, 3)
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

@@ -30,12 +30,15 @@ class Clip:
         self._actions: dict[Owner, str] = {}
         self._rollback = rollback
         self.name = name if bpy.data.actions.get(name) is None else actions.take_name(name)
+        owners: dict[Owner, set[str]] = {}  # face and neck may be of one armature
         for target in targets:
             paths = target.paths()
             if not paths:
                 raise ClipError(f"'{target.name}' was removed.")
             for owner, driven in paths.items():
-                self._begin(owner, driven)
+                owners.setdefault(owner, set()).update(driven)
+        for owner, driven in owners.items():
+            self._begin(owner, driven)
         self.set_metadata({})
 
     def _begin(self, owner: Owner, paths: Collection[str]) -> None:
@@ -61,6 +64,14 @@ class Clip:
     def _note_loss(self, old: bpy.types.Action, owner: Owner, paths: Collection[str]) -> None:
         lost = actions.driven_paths(old, owner) - set(paths)
         if lost and not actions.metadata(old):
+            if owner.id_type == "OBJECT":
+                track = actions.push_down(old, owner)
+                self._rollback.add(lambda: actions.remove_track(owner, track))
+                self.notes.append(
+                    f"The Action '{old.name}' of '{owner.name}' goes on below the take, as an NLA "
+                    f"strip: it animates {len(lost)} other channels."
+                )
+                return
             self.notes.append(
                 f"The Action '{old.name}' is kept but put aside; it also animated {len(lost)} "
                 f"other channels of '{owner.name}'."
@@ -88,7 +99,7 @@ class Clip:
     def amount(self) -> str:
         """How much is driven: ``52 shape keys and 1 bone``."""
         shapes = sum(owner.id_type == "KEY" for owner, _ in self.driven)
-        bones = len({(o, p.rpartition(".")[0]) for o, p in self.driven if o.id_type != "KEY"})
+        bones = len({(o, p.rpartition(".")[0]) for o, p in self.driven if p.startswith("pose")})
         counts = ((shapes, "shape key"), (bones, "bone"))
         return " and ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in counts if n) or "nothing"
 

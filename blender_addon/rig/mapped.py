@@ -64,19 +64,28 @@ class Mapped:
 
     def curves(self, values: np.ndarray, channels: tuple[str, ...]) -> list[Curve]:
         """Apply the map to values [T, C]."""
-        made = curves(dataclasses.replace(self.retarget, rows=tuple(self.rows())), values, channels)
-        found: list[Curve] = []
-        turns: dict[tuple[str, str], np.ndarray] = {}
-        for place, weights in made.items():
-            if place.kind == KEY:
-                key = bpy.data.objects[place.owner].data.shape_keys
-                found.append(Curve(Owner.of(key), shape_key_path(place.name), weights))
-            else:
-                turn = turns.setdefault((place.owner, place.name), np.zeros((len(values), 3)))
-                turn[:, "xyz".index(place.component[5])] = weights
-        for (rig, bone), turn in turns.items():
+        found = [
+            Curve(Owner.of(bpy.data.objects[p.owner].data.shape_keys), shape_key_path(p.name), made)
+            for p, made in self._made(values, channels).items()
+            if p.kind == KEY
+        ]
+        for (rig, bone), turn in self.turns(values, channels).items():
             found += bones.turn_curves(bpy.data.objects[rig], bone, turn)
         return found
+
+    def turns(
+        self, values: np.ndarray, channels: tuple[str, ...]
+    ) -> dict[tuple[str, str], np.ndarray]:
+        """Turns [T, 3] in degrees about the character's axes, by armature and bone."""
+        found: dict[tuple[str, str], np.ndarray] = {}
+        for place, made in self._made(values, channels).items():
+            if place.kind != KEY:
+                turn = found.setdefault((place.owner, place.name), np.zeros((len(values), 3)))
+                turn[:, "xyz".index(place.component[5])] = made
+        return found
+
+    def _made(self, values: np.ndarray, channels: tuple[str, ...]) -> dict[Place, np.ndarray]:
+        return curves(dataclasses.replace(self.retarget, rows=tuple(self.rows())), values, channels)
 
     def lips(self) -> np.ndarray:
         """Vertices of the lips of the first mesh, by the keys that close and open them."""

@@ -7,8 +7,9 @@ import dataclasses
 from collections.abc import Callable
 
 import bpy
+import numpy as np
 
-from . import arkit_mesh, face_target, mapped, stored_map
+from . import arkit_mesh, face_target, head_turn, mapped, stored_map
 from .names import ARKIT_NAMES
 from .target import Owner, Target
 
@@ -47,8 +48,13 @@ class Plan:
         return f"Drives {', '.join(parts)}." if parts else "Nothing can be driven yet."
 
 
-def plan(scene: bpy.types.Scene, selected: list[bpy.types.Object]) -> Plan:
-    """Plan a take: the chosen head, else the selected meshes, else a new bundled head."""
+def plan(
+    scene: bpy.types.Scene, selected: list[bpy.types.Object], extra: tuple[str, ...] = ()
+) -> Plan:
+    """Plan a take: the chosen head, else the selected meshes, else a new bundled head.
+
+    ``extra`` names what comes beside the face (``AnimateRequest.extra``).
+    """
     head = scene.lsf.head
     if head is not None and scene.objects.get(head.name) is None:
         return Plan(problems=(f"The chosen head '{head.name}' is not in this scene.",))
@@ -75,6 +81,11 @@ def plan(scene: bpy.types.Scene, selected: list[bpy.types.Object]) -> Plan:
         return Plan(problems=(f"{names} need different frames; animate one after the other.",))
     # A selected mesh that cannot be driven (Blender's default cube) does not stop a take.
     if targets:
+        turned = head_turn.beside(targets[0], extra)
+        if turned is not None:
+            targets.append(turned)
+        elif "head" in extra:
+            warnings.append(f"'{targets[0].name}' has no neck or head bone that could turn.")
         return Plan(tuple(targets), warnings=(*warnings, *problems))
     short = tuple(text.split(". ")[0].rstrip(".") + "." for text in problems)
     return Plan(creates_head=True, warnings=short)
@@ -119,3 +130,22 @@ def unusable(obj: bpy.types.Object) -> str:
         if data is not None and data.use_tweak_mode:
             return f"'{obj.name}' is in the NLA editor's tweak mode. Leave it first."
     return ""
+
+
+def damage(plan: Plan) -> list[str]:
+    """What is wrong with the meshes of a plan, in sentences; looks at every coordinate."""
+    found = []
+    for obj in plan.objects():
+        key = obj.data.shape_keys if obj.type == "MESH" else None
+        rooms = [block.data for block in key.key_blocks] if key is not None else []
+        for room in [obj.data.vertices, *rooms] if obj.type == "MESH" else []:
+            points = np.empty(len(room) * 3, dtype=np.float32)
+            room.foreach_get("co", points)
+            bad = int((~np.isfinite(points.reshape(-1, 3))).any(axis=1).sum())
+            if bad:
+                found.append(
+                    f"'{obj.name}' has {bad} vertices whose place is not a number. "
+                    "Repair the mesh first."
+                )
+                break
+    return found

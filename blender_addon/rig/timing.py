@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every conversion between motion frames (25 fps), seconds and scene frames. No bpy."""
+"""Every conversion between motion frames, seconds and scene frames. No bpy."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ MOTION_FPS = 25
 
 
 def scene_frames_from_motion(
-    first: int, count: int, start_frame: float, scene_fps: float
+    first: int,
+    count: int,
+    start_frame: float,
+    scene_fps: float,
+    motion_fps: float = MOTION_FPS,
 ) -> np.ndarray:
     """Scene frames (with fractions) of motion frames first..first+count -> [count] float64.
 
-    ``scene_fps`` is fps / fps_base, so that 29.97 stays 30 / 1.001.
+    ``scene_fps`` is fps / fps_base, so that 29.97 stays 30 / 1.001. The model's motion has 25 fps,
+    a recorded performance its own rate.
     """
-    return start_frame + np.arange(first, first + count, dtype=np.float64) * scene_fps / MOTION_FPS
+    return start_frame + np.arange(first, first + count, dtype=np.float64) * scene_fps / motion_fps
 
 
 def last_scene_frame(duration_s: float, start_frame: float, scene_fps: float) -> int:

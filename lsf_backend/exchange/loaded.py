@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import LsfError
-from ..face.arkit import ARKIT_NAMES
+from ..face.arkit import ARKIT_NAMES, EXPRESSION_NAMES
+from ..face.head_space import motion_from_arkit
 from ..timing import MOTION_FPS
 from . import read_performance
 from .npz_in import read_take
 
 _CHUNK_FRAMES = 2000
+_JAW = tuple(f"jaw_{axis}_rad" for axis in "xyz")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,28 +39,37 @@ class Loaded:
             yield first, self.values[first : first + _CHUNK_FRAMES]
 
 
-def load(path: Any, fps: Any = None) -> Loaded:
-    """Read any performance file; raises LsfError with one sentence."""
+def load(path: Any, fps: Any = None, output: Any = "arkit") -> Loaded:
+    """Read any performance file (fields of ``ImportRequest``), or raise with one sentence."""
     if not isinstance(path, str) or not path:
         raise LsfError("request_invalid", "The request names no performance file.")
     number = isinstance(fps, int | float) and not isinstance(fps, bool)
     if fps is not None and not (number and math.isfinite(fps) and 1.0 <= fps <= 240.0):
         raise LsfError("request_invalid", f"{fps!r} frames per second: 1 to 240 are accepted.")
+    if output not in ("arkit", "motion"):
+        raise LsfError("request_invalid", f"The output {output!r} is neither arkit nor motion.")
     file = Path(path)
     metadata = {"performance": file.name, "engine": "imported"}
     if file.suffix.lower() == ".npz":
         take = read_take(file)
         if take.face_space != "head":
-            own = (*(f"expression_{i}" for i in range(50)), *(f"jaw_{a}_rad" for a in "xyz"))
+            own = (*(f"expression_{index}" for index in range(50)), *_JAW)
             values, names = _with_extra(take.motion, own, take.extra)
             kept = {**take.metadata, **metadata}
             return Loaded(values, names, float(MOTION_FPS), take.face_space, (), kept)
-        values, names = _with_extra(take.arkit(), ARKIT_NAMES, take.extra)
+        values, names = _face(take.arkit(), output, take.extra)
         return Loaded(values, names, float(MOTION_FPS), "head", (), {**take.metadata, **metadata})
     performance = read_performance(file, fps)
-    turns = performance.head_turns()
-    values, names = _with_extra(performance.weights, ARKIT_NAMES, turns)
+    values, names = _face(performance.weights, output, performance.head_turns())
     return Loaded(values, names, performance.fps, "head", performance.warnings, metadata)
+
+
+def _face(
+    weights: np.ndarray, output: str, extra: dict[str, np.ndarray]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    if output == "arkit":
+        return _with_extra(weights, ARKIT_NAMES, extra)
+    return _with_extra(motion_from_arkit(weights), (*EXPRESSION_NAMES, *_JAW), extra)
 
 
 def _with_extra(
