@@ -72,6 +72,10 @@ def _outputs(verb: argparse.ArgumentParser) -> None:
         "--out", type=Path, action="append", default=[], metavar="X", help="by its suffix"
     )
     verb.add_argument("--take", default="", help="name of the new Action")
+    verb.add_argument("--preset", default="", help="who reads exports: unreal, unity or godot")
+    verb.add_argument(
+        "--check", action="store_true", help="read exports back and say how many mm they are off"
+    )
     verb.add_argument("--start-frame", type=float, default=None)
     verb.add_argument("--fps", type=float, default=None, help="frame rate of a new scene")
 
@@ -203,6 +207,8 @@ def _job(arguments: argparse.Namespace, outputs: list[Path], keep_stage: bool = 
         arguments.render_engine,
         arguments.size,
         keep_stage,
+        told.get("preset", ""),
+        told.get("check", False),
     )
 
 

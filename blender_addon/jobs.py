@@ -11,6 +11,7 @@ from typing import Any
 import bpy
 
 from . import character_files, kept_frames, runtime
+from .operators.export import part_of
 from .operators.takes import present_take
 from .output import files, stage
 from .output.export import SUFFIXES, export, sound_beside
@@ -18,7 +19,7 @@ from .output.files import OutputError
 from .output.sheet import contact_sheet
 from .output.video import render_video
 from .retarget.model import MapError
-from .rig import targets
+from .rig import actions, targets
 from .rig.target import Owner
 from .take import Take, TakeError, TakeSettings
 
@@ -42,6 +43,8 @@ class Job:
     render_engine: str = "workbench"
     size: int = 480
     keep_stage: bool = False
+    preset: str = ""
+    check: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,10 +188,12 @@ def _write(path: Path, scene: bpy.types.Scene, take: Take, job: Job, tell: Progr
     elif suffix == ".png":
         contact_sheet(scene, objects[0], path, take.settings.stem())
     else:
-        export(scene, objects, path)
-        whole = not take.settings.start_s and take.settings.end_s is None
+        done = export(scene, objects, path, job.preset, job.check)
+        take.report += done.sentences()
+        shown = bpy.data.actions.get(take.action_name)
+        told = actions.metadata(shown) if shown is not None else {}
         audio = take.settings.audio
-        beside = sound_beside(scene, audio, whole, path) if audio else None
+        beside = sound_beside(scene, audio, part_of(told), path) if audio else None
         return [str(path), str(beside)] if beside else [str(path)]
     return [str(path)]
 

@@ -15,6 +15,7 @@ from .operators.head import LSFCreateHead
 from .operators.performance import LSFImportPerformance
 from .operators.render import LSFRenderVideo
 from .operators.takes import LSFRemoveTake, LSFShowTake, present_take
+from .output.export import PRESETS
 from .properties import LAYERS, THRESHOLDS, take_settings
 from .rig import actions, sound, targets
 
@@ -202,7 +203,11 @@ class LSF_PT_output(_Panel, bpy.types.Panel):
             (".usd", "USD"),
         ):
             operator = column.operator(LSFExport.bl_idname, text=f"Export {name}", icon="EXPORT")
-            operator.format = suffix
+            operator.format, operator.preset = suffix, "none"
+        row = self.layout.row(align=True)
+        for preset in PRESETS:
+            operator = row.operator(LSFExport.bl_idname, text=preset.capitalize())
+            operator.preset = preset
         self.layout.operator(LSFRenderVideo.bl_idname, icon="RENDER_ANIMATION")
 
 

@@ -60,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     convert.add_argument(
         "--out-fps", type=float, metavar="FPS", help="rate of .csv and .json (default: as in IN)"
     )
+    convert.add_argument("--audio", type=Path, help="sound to put under it (Blender's files)")
+    _add_character_arguments(convert)
     convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
     add_face_commands(commands, common)
@@ -125,6 +127,7 @@ def _add_animate_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="the engine's own frames: no blinks, gaze, lip and silence guards",
     )
+    _add_character_arguments(parser)
     parser.add_argument(
         "--layer",
         action="append",
@@ -141,6 +144,16 @@ def _add_animate_arguments(parser: argparse.ArgumentParser) -> None:
         help="rows per second of a .csv (default: 60, as the app writes)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def _add_character_arguments(parser: argparse.ArgumentParser) -> None:
+    """Whose face Blender's files show: your own character, through its map."""
+    group = parser.add_argument_group("your own character, in Blender's files")
+    group.add_argument("--blend", type=Path, help="the file with your character")
+    group.add_argument("--head", default="", metavar="NAME", help="its face, where it has several")
+    group.add_argument("--map", type=Path, metavar="X.json", help="retarget map (else by names)")
+    group.add_argument("--preset", default="", help="who reads exports: unreal, unity or godot")
+    group.add_argument("--check", action="store_true", help="read exports back and measure them")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -220,8 +220,18 @@ def _animate_arguments(args: argparse.Namespace, outputs: list[Path]) -> list[st
     if args.face is not None:
         arguments += ["--face", str(args.face)]
     arguments += ["--rig", args.rig]
+    arguments += character_arguments(args)
     for layer in args.layer:
         arguments += ["--layer", layer]
     if args.raw:
         arguments.append("--raw")
     return arguments + (["--overwrite"] if args.overwrite else [])
+
+
+def character_arguments(args: argparse.Namespace) -> list[str]:
+    """What Blender's part is told about the character, for ``animate`` and ``convert``."""
+    arguments = []
+    for name in ("blend", "head", "map", "preset"):
+        if getattr(args, name):
+            arguments += [f"--{name}", str(getattr(args, name))]
+    return arguments + (["--check"] if args.check else [])

@@ -9,7 +9,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lsf_backend.cli_animate import check_blender, checked_outputs, run_blender_addon
+from lsf_backend.cli_animate import (
+    character_arguments,
+    check_blender,
+    checked_outputs,
+    run_blender_addon,
+)
 from lsf_backend.errors import LsfError
 from lsf_backend.exchange import FORMATS, Performance, read_performance, write_arkit_json
 from lsf_backend.exchange.live_link_out import write_live_link
@@ -45,6 +50,9 @@ def convert(args: argparse.Namespace) -> int:
     arguments = ["import", str(source)]
     for path in blender:
         arguments += ["--out", str(path)]
+    if args.audio is not None:
+        arguments += ["--audio", str(args.audio)]
+    arguments += character_arguments(args)
     if args.fps is not None:
         arguments += ["--performance-fps", repr(args.fps)]
     return run_blender_addon(arguments + (["--overwrite"] if args.overwrite else []))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Export: the animated head as FBX, glTF, Alembic or USD, its sound beside it."""
+"""Export: the animated character as FBX, glTF, Alembic or USD, its sound beside it."""
 
 from pathlib import Path
 
 import bpy
 
-from ..output.export import SUFFIXES, export, sound_beside
+from ..output.export import PRESETS, SUFFIXES, export, sound_beside
 from ..output.files import OutputError
 from ..rig import actions, targets
 from .animate import selected_meshes
@@ -13,10 +13,10 @@ from .takes import present_take, proposed_path
 
 
 class LSFExport(bpy.types.Operator):
-    """Write the animated head as an exchange file, with the take's sound beside it"""
+    """Write the animated character as an exchange file, with the take's sound beside it"""
 
     bl_idname = "lsf.export"
-    bl_label = "Export Head"
+    bl_label = "Export Character"
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
     check_existing: bpy.props.BoolProperty(  # type: ignore[valid-type]
@@ -32,8 +32,24 @@ class LSFExport(bpy.types.Operator):
         ),
     )
 
+    preset: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="For",
+        items=(
+            ("none", "Any", "Settings that lose nothing"),
+            ("unreal", "Unreal", "FBX for Unreal Engine"),
+            ("unity", "Unity", "FBX for Unity"),
+            ("godot", "Godot", "glTF for Godot"),
+        ),
+    )
+    check: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Read Back and Measure",
+        description="Import the file again and say how many mm it is from the scene",
+    )
+
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask for the file's name."""
+        if self.preset != "none":
+            self.format = PRESETS[self.preset][0]
         self.filepath = proposed_path(context.scene, self.format)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
@@ -45,21 +61,31 @@ class LSFExport(bpy.types.Operator):
             path = path.with_name(path.name + self.format)
         scene = context.scene
         plan = targets.plan(scene, selected_meshes(context))
+        preset = "" if self.preset == "none" else self.preset
         try:
-            export(scene, plan.objects(), path)
+            done = export(scene, plan.objects(), path, preset, self.check)
             written = [path.name]
             action = present_take(scene)
-            audio = actions.metadata(action).get("audio", "") if action else ""
-            if audio and Path(audio).is_file():
-                settings = actions.metadata(action).get("settings", {})
-                whole = not settings.get("start_s") and not settings.get("end_s")
-                beside = sound_beside(scene, audio, whole, path)
+            told = actions.metadata(action) if action else {}
+            if told.get("audio") and Path(told["audio"]).is_file():
+                beside = sound_beside(scene, told["audio"], part_of(told), path)
                 written += [beside.name] if beside else []
         except OutputError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        for sentence in done.sentences():
+            self.report({"INFO"}, sentence)
         self.report({"INFO"}, f"Written: {', '.join(written)}")
         return {"FINISHED"}
+
+
+def part_of(told: dict) -> tuple[float, float] | None:
+    """From and to, in seconds of its sound, of a take by its metadata; None: the whole sound."""
+    settings = told.get("settings") or {}
+    start, end = settings.get("start_s") or 0.0, settings.get("end_s") or 0.0
+    if not start and not end:
+        return None
+    return float(start), float(start) + float(told.get("duration_s", 0.0))
 
 
 CLASSES = (LSFExport,)
