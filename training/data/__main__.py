@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m training.data prepare SRC OUT`` makes a store of clips; ``show`` tells of one.
 
-``features STORE OUT`` keeps the features of an encoder that training does not change.
+``features STORE OUT`` keeps the features of an encoder that training does not change: HuBERT,
+emotion2vec, or for both streams the bundled model's front-end.
 The exit code is 0 when the store is whole, 2 when something has to be put right first.
 """
 
@@ -14,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lsf_backend.errors import LsfError
+from lsf_backend.timing import SAMPLES_PER_FRAME
 from training.data.clips import STATED_VERSIONS, BadClip, PrepareConfig, SourceError
-from training.data.features import cache_features, hear_with, weights_digest
+from training.data.features import Hear, cache_features, hear_with, weights_digest
 from training.data.prepare import prepare
 from training.data.splits import PARTS, STAGES, leaked_people, make_split
 from training.data.store import Store
@@ -78,10 +80,30 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _features(options: argparse.Namespace) -> int:
+    store = Store.open(options.store)
+    hear, weights = _both_streams(options) if options.stream == "both" else _one_stream(options)
+    encoder = f"{options.stream} {weights_digest(weights)}"
+    cache = cache_features(store, options.out, hear, encoder, _Counter())
+    print(f"{options.out}: {cache.width} features at 50 Hz for each of {len(store)} clips")
+    return 0
+
+
+def _both_streams(options: argparse.Namespace) -> tuple[Hear, Path]:
+    """The bundled model's front-end: Whisper's encoder and prosody."""
+    from lsf_backend.engine.compact import FOLDER
+    from training.data.cache import Ears
+
+    weights = options.weights or FOLDER / "encoder.onnx"
+    ears = Ears(weights)
+    return lambda audio: ears.hear(audio)[: 2 * (audio.size // SAMPLES_PER_FRAME)], weights
+
+
+def _one_stream(options: argparse.Namespace) -> tuple[Hear, Path]:
+    """HuBERT or emotion2vec."""
     from lsf_backend.model import weight_folders as places
 
     names: tuple[str, ...]
-    store, folders = Store.open(options.store), places.weight_folders()
+    folders = places.weight_folders()
     if options.stream == "emotion":
         from lsf_backend.model.emotion2vec import Emotion2vecEncoder as Encoder
 
@@ -91,11 +113,7 @@ def _features(options: argparse.Namespace) -> int:
 
         folder, names = options.weights or folders.hubert, places.HUBERT_FILES
     weights = places.weights_file(folder, names, f"the {options.stream} stream")
-    hear = hear_with(Encoder.load(folder), options.device)
-    encoder = f"{options.stream} {weights_digest(weights)}"
-    cache = cache_features(store, options.out, hear, encoder, _Counter())
-    print(f"{options.out}: {cache.width} features at 50 Hz for each of {len(store)} clips")
-    return 0
+    return hear_with(Encoder.load(folder), options.device), weights
 
 
 class _Counter:
@@ -128,8 +146,10 @@ def _parser() -> argparse.ArgumentParser:
     hear = commands.add_parser("features", help="compute an encoder's features once")
     hear.add_argument("store", type=Path)
     hear.add_argument("out", type=Path, help="folder that does not exist yet")
-    hear.add_argument("--stream", default="emotion", choices=("emotion", "motion"))
-    hear.add_argument("--weights", type=Path, help="folder of emotion2vec or HuBERT")
+    hear.add_argument("--stream", default="emotion", choices=("emotion", "motion", "both"))
+    hear.add_argument(
+        "--weights", type=Path, help="folder of emotion2vec or HuBERT, or the bundled encoder.onnx"
+    )
     hear.add_argument("--device", default="cpu")
     return parser
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from lsf_backend.timing import MOTION_FPS, SAMPLES_PER_FRAME
 
-# ARPAbet and IPA names of the sounds that need closed lips.
-BILABIALS = frozenset({"P", "B", "M", "EM", "p", "b", "m", "pʰ", "m̩"})
+# ARPAbet and IPA names of the sounds that need closed lips, without stress, length and the like.
+BILABIALS = frozenset({"P", "B", "M", "EM", "p", "b", "m", "em"})
+_MARKS = "012ːʰʲˠ̩̃"
 _EDGE_FRAMES = 2
 
 
@@ -30,7 +31,7 @@ def bilabial_spans(phones: Iterable[tuple[str, float, float]], n_frames: int) ->
     """Phones (name, start in s, end in s) -> the frames of each bilabial inside the clip."""
     spans = []
     for name, start_s, end_s in phones:
-        if name.rstrip("012") not in BILABIALS:
+        if name.rstrip(_MARKS) not in BILABIALS:
             continue
         first = math.floor(start_s * MOTION_FPS)
         stop = min(n_frames, max(first + 1, math.ceil(end_s * MOTION_FPS)))

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from lsf_backend.face.face_model import BUNDLED_HEAD, FaceModel
-from lsf_backend.face.flame_file import convert_flame
+from lsf_backend.face.flame_file import convert_flame, read_flame
 from lsf_backend.face.flame_pickle import UnsafePickle, load_pickle_arrays
+from training.data.clips import Face
 from training.metrics.faces import regions_of, rims_on_mesh
 from training.metrics.regions import Regions, regions_from_lists
 
@@ -63,17 +64,26 @@ class FaceFiles:
         )
 
     @property
-    def space(self) -> str:
-        """The face space of motion that this face can show."""
-        return "head" if self.file is None else "flame"
+    def shows(self) -> Face:
+        """The face whose motion this file can show, FLAME's with its version."""
+        if self.file is None:
+            return Face("head")
+        return Face("flame", read_flame(self._converted()).version)
+
+    def _converted(self) -> Path:
+        assert self.file is not None
+        return convert_flame(self.file, self.flame_version)
+
+    def face(self) -> FaceModel:
+        """Read the face alone."""
+        return FaceModel.load(BUNDLED_HEAD if self.file is None else self._converted())
 
     def open(self) -> tuple[FaceModel, Regions, str]:
         """Read the face, its regions and a note on where they come from."""
+        face = self.face()
         if self.file is None:
-            face = FaceModel.load(BUNDLED_HEAD)
             regions = regions_of(face)
             return face, regions, _note("the bundled head", face, regions)
-        face = FaceModel.load(convert_flame(self.file, self.flame_version))
         regions = self._flame_regions(face)
         note = _note(self.file.name, face, regions)
         sizes = {"lips": regions.lips.size, "upper_face": regions.upper_face.size}

@@ -11,6 +11,8 @@ import json
 import re
 from pathlib import Path
 
+from training.corpus.phones import gestures_of
+
 Phones = list[tuple[str, float, float]]
 _TIER = re.compile(r'name\s*=\s*"([^"]*)"')
 _INTERVAL = re.compile(
@@ -33,8 +35,14 @@ def phones_of(folder: Path, stem: str) -> Phones | None:
 
 
 def _from_corpus(path: Path) -> Phones:
+    """The corpus's gestures: what the lips do for each sound, whatever the engine calls it."""
     described = json.loads(path.read_text(encoding="utf-8"))
-    return [(str(name), float(a), float(b)) for name, a, b in described["gestures"]]
+    return [
+        (gesture, float(start), float(end))
+        for line in described["lines"]
+        for symbol, start, end in line["phones"]
+        for gesture in gestures_of(symbol, line["notation"])[:1]
+    ]
 
 
 def _from_text_grid(path: Path) -> Phones:

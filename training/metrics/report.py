@@ -17,6 +17,7 @@ from training.metrics.definitions import metric_named
 from training.metrics.scores import Estimate, Scores
 
 ALL = "all"
+_ACRONYMS = ("mve", "lve", "fdd", "mee", "ce")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +117,12 @@ def report_markdown(lines: Sequence[Line]) -> list[str]:
     return markdown_table(head, rows)
 
 
+def short_title(metric: str) -> str:
+    """``MVE``, ``abs FDD``, ``closure error``: a metric in a line of text."""
+    words = [word.upper() if word in _ACRONYMS else word for word in metric.split("_")]
+    return " ".join(words).replace("FDD abs", "abs FDD").replace("region ", "MVE of the ")
+
+
 def title_with_unit(metric: str) -> str:
     """``MVE, mm``: a column head."""
-    found = metric_named(metric)
-    return f"{metric.upper().replace('_', ' ')}, {found.unit_mm}"
+    return f"{short_title(metric)}, {metric_named(metric).unit_mm}"

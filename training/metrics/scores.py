@@ -9,6 +9,7 @@ one person are alike, so an interval over clips says little about other people.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from training.metrics.definitions import Metric, metric_named
 from training.metrics.regions import Regions
 
 _RESAMPLES = 2000
-_CHUNK = 128
+_CHUNK = 512
 Over = Literal["clip", "subject"]
 
 
@@ -158,7 +159,6 @@ def _bootstrap(
 
     Clips of one unit (``units`` [n], from 0) are drawn together.
     """
-    generator = np.random.default_rng(0)
     means = np.full((sums.shape[0], resamples), np.nan)
     if units.size == 0:
         return means
@@ -167,12 +167,22 @@ def _bootstrap(
     sums, counts = sums @ together, counts @ together
     for first in range(0, resamples, _CHUNK):
         stop = min(first + _CHUNK, resamples)
-        times = generator.multinomial(n, np.full(n, 1.0 / n), size=stop - first).astype(np.float64)
+        times = _draws(n, first)[: stop - first].astype(np.float64)
         total, weight = sums @ times.T, counts @ times.T
         np.divide(total, weight, out=means[:, first:stop], where=weight > 0)
     # One clip, drawn again and again, would pretend to an interval of no width.
     means[(counts > 0).sum(axis=1) < 2] = np.nan
     return means
+
+
+@functools.lru_cache(maxsize=32)
+def _draws(n: int, first: int) -> np.ndarray:
+    """How often each of ``n`` units falls in resamples ``first`` and on: [_CHUNK, n] uint8.
+
+    The same for every metric and system, so they are drawn once.
+    """
+    generator = np.random.default_rng([n, first])
+    return generator.multinomial(n, np.full(n, 1.0 / n), size=_CHUNK).astype(np.uint8)
 
 
 def _percentiles(means: np.ndarray, level: float) -> tuple[float, float]:

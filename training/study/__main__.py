@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m training.study make | analyse``: build the page from videos, evaluate the votes."""
+"""``python -m training.study make | analyse``: render, build the page, evaluate the votes.
+
+``make`` takes systems as folders of videos, or as folders of trained runs, which it renders.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from training.metrics.face_files import FaceFiles
 from training.study.analyse import ALL, preferences, write_tables
 from training.study.figure import draw_preferences
 from training.study.media import probe, videos_in
@@ -35,12 +39,13 @@ def make(options: argparse.Namespace) -> int:
     if len(folders) != 1 + len(options.other):
         raise ValueError("every system needs a name of its own")
     ours = _named(options.ours)[0]
+    emotions = _emotions(options.emotions) if options.emotions else {}
+    emotions = _render(options, folders) | emotions
     videos = {name: videos_in(folder) for name, folder in folders.items()}
     clips = {
         name: {stem: probe(path).duration_s for stem, path in found.items()}
         for name, found in videos.items()
     }
-    emotions = _emotions(options.emotions) if options.emotions else {}
     key = make_plan(
         options.title, clips, ours, emotions, options.pairs, options.checks, options.seed
     )
@@ -52,6 +57,22 @@ def make(options: argparse.Namespace) -> int:
         print("Phones may refuse so large a page: use fewer clips, or --media-folder.")
     print(f"Keep {options.out / 'key.json'} to yourself: it says which system is which.")
     return 0
+
+
+def _render(options: argparse.Namespace, folders: dict[str, Path]) -> dict[str, str]:
+    """Put folders of videos in the place of runs; returns the emotions of their clips."""
+    # Torch is needed for runs only.
+    from training.study.render import is_run, render_run
+
+    emotions: dict[str, str] = {}
+    runs = {name: folder for name, folder in folders.items() if is_run(folder)}
+    face = FaceFiles(options.flame, options.flame_version).face() if runs else None
+    for name, run in runs.items():
+        out = options.out / "videos" / name
+        done = render_run(run, out, face, options.clips, options.part, options.seed, print)
+        folders[name] = done.folder
+        emotions |= done.emotions
+    return emotions
 
 
 def analyse(options: argparse.Namespace) -> int:
@@ -99,8 +120,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     made = commands.add_parser("make", help="build page.html and key.json from folders of videos")
     made.add_argument("out", type=Path)
-    made.add_argument("--ours", required=True, metavar="NAME=FOLDER")
-    made.add_argument("--other", required=True, action="append", metavar="NAME=FOLDER")
+    kinds = "of videos, or of a trained run to render"
+    made.add_argument("--ours", required=True, metavar="NAME=FOLDER", help=kinds)
+    made.add_argument("--other", required=True, action="append", metavar="NAME=FOLDER", help=kinds)
+    made.add_argument("--clips", type=int, default=18, help="clips to render of each run")
+    made.add_argument("--part", default="test", help="part of the data to render")
+    made.add_argument("--flame", type=Path, help="FLAME's file, for runs of FLAME's motion")
+    made.add_argument("--flame-version", default="", help="where no file or name says it: 2020")
     made.add_argument("--emotions", type=Path, help="CSV with the columns clip,emotion")
     made.add_argument("--title", default="Talking faces")
     made.add_argument("--pairs", type=int, default=18, help="pairs a voter sees")

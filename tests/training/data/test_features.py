@@ -122,3 +122,14 @@ def test_missing_weights_are_a_sentence(
     assert main(["features", *options]) == 2
     assert "weights of the emotion stream are not in" in capsys.readouterr().err
     assert not (tmp_path / "f").exists()
+
+
+def test_both_streams_are_what_the_bundled_engine_hears(store: Store, tmp_path: Path) -> None:
+    assert main(["features", str(store.folder), str(tmp_path / "f"), "--stream", "both"]) == 0
+    cache = FeatureCache.open(tmp_path / "f", store)
+    assert cache.width == 774 and cache.encoder.startswith("both ")
+    for number, clip in enumerate(store.clips):
+        heard = cache.features(number)
+        assert heard.shape == (2 * clip.count, 774) and np.isfinite(heard).all()
+    with pytest.raises(SourceError, match="other weights"):
+        FeatureCache.open(tmp_path / "f", store, "both 0")

@@ -10,6 +10,7 @@ import pytest
 
 from lsf_backend.face.face_model import FaceModel
 from tests.face.flame_fabricate import flame_2023, flame_arrays, old_pickle
+from training.data.clips import Face
 from training.metrics import lip_gap, regions_of, score_clip, vertices_of
 from training.metrics.clip import Truth
 from training.metrics.face_files import FaceFiles, read_masks
@@ -39,7 +40,7 @@ def listed(folder: Path) -> dict[str, str]:
 def test_the_published_lists_are_taken_as_they_are(tmp_path: Path, flame: Path) -> None:
     files = FaceFiles.from_dict({"file": str(flame), **listed(tmp_path)})
     face, regions, note = files.open()
-    assert face.n_vertices == 5023 and files.space == "flame"
+    assert face.n_vertices == 5023 and files.shows == Face("flame", "2023")
     assert np.array_equal(regions.lips, LIPS) and np.array_equal(regions.upper_face, UPPER)
     assert "428 of the lips, 1501 of the upper face" in note and "not the published" not in note
     # No file names the rims: they are found, and what the jaw carries is the lower one.

@@ -216,6 +216,8 @@ def test_lips_pressed_together_are_closed() -> None:
 def test_events_from_phones_and_audio() -> None:
     phones = [("P", 0.0, 0.04), ("AA1", 0.04, 0.4), ("m", 0.41, 0.5), ("B", 5.0, 5.1)]
     assert bilabial_spans(phones, 20) == (Span(0, 1), Span(10, 13))
+    marked = [(name, 0.0, 0.04) for name in ("pʰ", "mʲ", "bː", "m̩", "EM0", "pau", "f")]
+    assert len(bilabial_spans(marked, 20)) == 5
     audio = np.sin(np.arange(32000) * 0.3)
     audio[8000:16000] *= 1e-3
     silent = silent_frames(audio, 50)

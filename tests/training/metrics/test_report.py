@@ -40,14 +40,21 @@ Object class = "TextGrid"
             xmax = 0.5
             text = "P"
 """
+LINES = [
+    {"notation": "arpabet", "phones": [["b", 0, 0.1], ["ay", 0.1, 1]]},
+    {"notation": "ipa", "phones": [["m", 2, 2.1], ["p", 2.1, 2.2]]},
+]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_sound_times_from_both_kinds_of_files(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.TextGrid").write_text(TEXT_GRID, encoding=encoding)
-    (tmp_path / "b.json").write_text(json.dumps({"gestures": [["P", 0, 0.1], ["sil", 0.1, 1]]}))
+    (tmp_path / "b.json").write_text(json.dumps({"lines": LINES}))
     assert phones_of(tmp_path, "a") == [("M", 0.0, 0.12), ("P", 0.3, 0.5)]
-    assert phones_of(tmp_path, "b") == [("P", 0.0, 0.1), ("sil", 0.1, 1.0)]
+    assert phones_of(tmp_path, "b") == [
+        *(("P", 0.0, 0.1), ("AA", 0.1, 1.0)),
+        *(("M", 2.0, 2.1), ("P", 2.1, 2.2)),
+    ]
     assert phones_of(tmp_path, "c") is None
     (tmp_path / "d.TextGrid").write_text(TEXT_GRID.replace("phones", "sounds"))
     with pytest.raises(ValueError, match=r"d\.TextGrid .*no tier phones, only M003 - words"):
