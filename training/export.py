@@ -41,22 +41,23 @@ class _Decoder(nn.Module):
 
 
 def export_whisper(folder: Path) -> Path:
-    """Write ``folder/encoder.onnx``: mel [1, 80, 2 T50] -> last, lower [1, T50, 384]."""
+    """Write ``folder/encoder.onnx``: mel [1, 80, 2 T50] -> upper, lower [1, T50, 384]."""
     path = folder / "encoder.onnx"
     onnx_tools.export(
         whisper.load(folder),
         {"mel": torch.zeros(1, 80, 400)},
-        ["last", "lower"],
+        ["upper", "lower"],
         path,
-        {"mel": {2: "t100"}, "last": {1: "t50"}, "lower": {1: "t50"}},
+        {"mel": {2: "t100"}, "upper": {1: "t50"}, "lower": {1: "t50"}},
         int8=True,
     )
     return path
 
 
-def export_compact(run: Path, encoder: Path, out: Path, tau: list[float] | None = None) -> int:
-    """Write the engine's folder from a stage 2 run; returns the total size in bytes."""
-    model = load_checkpoint(run / "stage2" / "model").model
+def export_compact(
+    model: LSFModel, encoder: Path, out: Path, tau: list[float] | None = None
+) -> int:
+    """Write the engine's folder from a trained model; returns the total size in bytes."""
     config = model.config
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(encoder, out / "encoder.onnx")
@@ -87,7 +88,7 @@ def export_compact(run: Path, encoder: Path, out: Path, tau: list[float] | None 
         "format": FORMAT,
         "license": LICENSE,
         "speech_encoder": {"name": "OpenAI Whisper tiny.en", "source_sha256": whisper.MODEL_SHA256,
-                           "lower_layer": whisper.LOWER_LAYER},
+                           "layers": [whisper.UPPER_LAYER, whisper.LOWER_LAYER]},
         "prosody": list(PROSODY_NAMES),
         "tau": [float(t) for t in units],
         "files": files,
@@ -117,7 +118,8 @@ def main() -> None:
         path = export_whisper(options.folder)
         log.info("%s: %.1f MB, sha256 %s", path, path.stat().st_size / 1e6, onnx_tools.sha256(path))
     else:
-        total = export_compact(options.run, options.encoder, options.out, options.tau)
+        model = load_checkpoint(options.run / "stage2" / "model").model
+        total = export_compact(model, options.encoder, options.out, options.tau)
         log.info("%s: %.1f MB", options.out, total / 1e6)
 
 

@@ -40,7 +40,11 @@ def export(
         )
         if int8:
             quantize_dynamic(
-                str(raw), str(path), op_types_to_quantize=["MatMul"], weight_type=QuantType.QInt8
+                str(raw),
+                str(path),
+                op_types_to_quantize=["MatMul"],
+                per_channel=True,
+                weight_type=QuantType.QInt8,
             )
         else:
             onnx.save(onnx.load(str(raw)), str(path))

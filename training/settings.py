@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from lsf_backend.engine.features import PROSODY_NAMES
 from lsf_backend.errors import LsfError
 from lsf_backend.model.config import PRESETS, ModelConfig
 from training.baselines.objective import Extras
 from training.baselines.registry import TABLE1, TABLE2, Size
+from training.data.cache import D_EMOTION, D_MOTION
 
 STAGE_NAMES = ("stage1", "stage2")
 # Phase of a system that each stage trains.
@@ -216,7 +216,7 @@ def model_config(preset: str, changes: Mapping[str, Mapping[str, Any]]) -> Model
     config = PRESETS[preset]()
     sie, vq = dict(changes.get("sie", {})), changes.get("vq", {})
     if preset == "compact":
-        sie = {"d_emotion_features": 384 + len(PROSODY_NAMES)} | sie
+        sie = {"d_motion_features": D_MOTION, "d_emotion_features": D_EMOTION} | sie
     return dataclasses.replace(
         config,
         sie=dataclasses.replace(config.sie, **sie),

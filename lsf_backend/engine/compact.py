@@ -47,19 +47,24 @@ class CompactModel:
         self._decoder = _session(files.checked("decoder.onnx"))
         with np.load(io.BytesIO(files.checked("codebook.npz")), allow_pickle=False) as arrays:
             self.codebook = Codebook(arrays["codebooks"], arrays["tau"])
+        self._d_motion, self._d_emotion = files.d_motion_features, files.d_emotion_features
+        self._prosody = [PROSODY_NAMES.index(name) for name in files.prosody]
 
     def encode(self, audio: np.ndarray, reference: SpeechReference, raw: np.ndarray) -> np.ndarray:
-        """Audio [N] 16 kHz with its raw prosody -> features [T50, 774]."""
+        """Audio [N] 16 kHz with its raw prosody -> features [T50, D]."""
         mel = log_mel(audio * np.float32(reference.gain))
-        last, lower = self._encoder.run(None, {"mel": mel[None]})
-        return np.concatenate([last[0], lower[0], prosody(raw, reference)], axis=1)
+        upper, lower = self._encoder.run(None, {"mel": mel[None]})
+        told = prosody(raw, reference)[:, self._prosody]
+        return np.concatenate([upper[0], lower[0], told], axis=1)
 
     def latent(self, features: np.ndarray, betas: np.ndarray) -> np.ndarray:
-        """Features [2T, 774] at 50 Hz, betas [300] -> latent [T, d] at 25 fps."""
-        d = (features.shape[1] - len(PROSODY_NAMES)) // 2
+        """Features [2T, D] at 50 Hz, betas [300] -> latent [T, d] at 25 fps.
+
+        The streams may overlap: motion takes the first columns, emotion the last.
+        """
         fed = {
-            "motion_features": features[None, :, :d],
-            "emotion_features": features[None, :, d:],
+            "motion_features": features[None, :, : self._d_motion],
+            "emotion_features": features[None, :, -self._d_emotion :],
             "betas": betas[None],
         }
         return np.asarray(self._sie.run(None, fed)[0][0])

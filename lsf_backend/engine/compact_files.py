@@ -29,6 +29,9 @@ class CompactFiles:
     license: str
     face_space: str
     d_latent: int
+    d_motion_features: int
+    d_emotion_features: int
+    prosody: tuple[str, ...]
 
     @classmethod
     def read(cls, folder: Path = FOLDER) -> CompactFiles:
@@ -50,6 +53,9 @@ class CompactFiles:
                 str(values["license"]),
                 str(values["model"]["face_space"]),
                 int(values["model"]["vq"]["block"]["d"]),
+                int(values["model"]["sie"]["d_motion_features"]),
+                int(values["model"]["sie"]["d_emotion_features"]),
+                tuple(str(name) for name in values["prosody"]),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _invalid(f"config.json cannot be used ({error})") from error

@@ -17,12 +17,17 @@ HOP_SAMPLES = 320
 MEL_HOP_SAMPLES = 160
 N_FFT = 400
 N_MELS = 80
-PROSODY_NAMES = ("pitch", "pitch_accent", "voicing", "energy", "tilt", "energy_slow")
+PROSODY_NAMES = (
+    "pitch", "pitch_accent", "voicing", "energy", "tilt", "energy_slow",
+    "pitch_slow", "pitch_spread", "periodicity", "tilt_slow",
+)  # fmt: skip
 TARGET_LEVEL_DB = -24.0
 LOUDEST_GAIN_DB = 30.0
 _PITCH_FRAME = 1024
 _PITCH_RANGE_HZ = (62.5, 420.0)
 _LEVEL_FLOOR_DB = -54.0
+# Frames over which pitch and tilt are taken slowly: 1.5 s.
+_SLOW = 75
 
 
 @functools.cache
@@ -159,15 +164,25 @@ def _median5(values: np.ndarray) -> np.ndarray:
 
 
 def prosody(raw: np.ndarray, reference: SpeechReference) -> np.ndarray:
-    """Numbers named PROSODY_NAMES: raw [T50, 4] -> [T50, 6] float32, about -3..3."""
+    """Numbers named PROSODY_NAMES: raw [T50, 4] -> [T50, 10] float32, about -3..3.
+
+    Loudness and accents count from the voice heard so far; pitch, its spread, tilt and periodicity
+    are absolute, since they tell a calm voice from an excited one however it was recorded.
+    """
     pitch, voicing, level, tilt = raw.T
     energy = np.clip((level - reference.level_db) / 15.0, -3.0, 1.5)
     voiced = np.clip((voicing - 0.4) / 0.3, 0.0, 1.0) * (energy > -2.0)
     accent = np.clip(pitch - reference.pitch_octaves, -1.0, 1.0)
-    slow = _smooth(energy, 25)
+    weight = _smooth(voiced, _SLOW) + 0.02
+    pitch_slow = _smooth(pitch * voiced, _SLOW) / weight
+    spread = np.sqrt(_smooth(voiced * (pitch - pitch_slow) ** 2, _SLOW) / weight)
+    periodicity = _smooth(voiced * (voicing - 0.8), _SLOW) / weight
+    tilt_slow = _smooth(tilt * voiced, _SLOW) / weight
     return np.stack(
-        [pitch * voiced, 2.0 * accent * voiced, voiced, energy, tilt / 20.0, slow], axis=1
-    ).astype(np.float32)
+        [pitch * voiced, 2.0 * accent * voiced, voiced, energy, tilt / 20.0, _smooth(energy, 25),
+         pitch_slow, 4.0 * spread, 4.0 * periodicity, tilt_slow / 20.0],
+        axis=1,
+    ).astype(np.float32)  # fmt: skip
 
 
 def _smooth(values: np.ndarray, width: int) -> np.ndarray:

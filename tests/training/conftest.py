@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lsf_backend.timing import SAMPLES_PER_FRAME
-from training.data.cache import Entry
+from training.data.cache import D_MOTION, Entry
 from training.data.clips import Face
 from training.data.features import cache_features
 from training.data.store import (
@@ -52,17 +52,18 @@ def corpus_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seven clips, five of training speakers, with the widths of the compact front-end."""
     rng = np.random.default_rng(0)
     entries, motions, first = [], [], 0
-    for number, subject in enumerate((1, 2, 3, 4, 5, 81, 90)):
+    for number, subject in enumerate((1, 2, 3, 4, 5, 88, 89)):
         count = 30 + 5 * number
         entries.append(Entry(f"S{subject:03d}_001_0_0", 0, first, count))
         motions.append(waves(count, number))
         first += count
     folder = tmp_path_factory.mktemp("corpus") / "cache"
     folder.mkdir()
-    np.save(folder / "features.npy", rng.standard_normal((2 * first, 774)).astype(np.float16))
-    np.save(folder / "motion.npy", np.concatenate(motions))
-    np.save(folder / "betas.npy", rng.standard_normal((len(entries), 300)).astype(np.float32))
-    (folder / "entries.json").write_text(json.dumps([dataclasses.asdict(e) for e in entries]))
+    rng.standard_normal((2 * first, D_MOTION)).astype(np.float16).tofile(folder / "features.f16")
+    np.concatenate(motions).tofile(folder / "motion.f32")
+    rng.standard_normal((len(entries), 300)).astype(np.float32).tofile(folder / "betas.f32")
+    lines = [json.dumps(dataclasses.asdict(entry)) + "\n" for entry in entries]
+    (folder / "entries.jsonl").write_text("".join(lines))
     return folder
 
 

@@ -31,7 +31,7 @@ class Voicing:
     @classmethod
     def of(cls, voice: np.ndarray) -> Voicing:
         """From prosody [T50, 6] of ``lsf_backend.engine.features``."""
-        _, accent, voiced, energy, _, slow = voice.T
+        _, accent, voiced, energy, _, slow = voice.T[:6]
         weight = blur(voiced, 7.0) + 0.15
         return cls(
             speaking=blur(np.clip((energy + 1.6) * 1.5, 0.0, 1.0), 10.0),

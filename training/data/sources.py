@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from lsf_backend.timing import SAMPLES_PER_FRAME
-from training.data.cache import D_WHISPER, Cache
+from training.data.cache import D_EMOTION, D_MOTION, Cache, streams
 from training.data.clips import ClipName, Face, SourceError
 from training.data.features import FeatureCache
 from training.data.splits import PARTS, STAGES, Named, Split, make_split
@@ -82,7 +82,7 @@ class StoreClips:
         self._both = opened("features")
         self._motion, self._emotion = opened("motion_features"), opened("emotion_features")
         if self._both is not None:
-            self.widths = (D_WHISPER, self._both.width - D_WHISPER)
+            self.widths = (D_MOTION, D_EMOTION)
         else:
             heard = D_HUBERT if self.hears else 0
             self.widths = (
@@ -107,7 +107,7 @@ class StoreClips:
         """Both streams of a clip, mapped."""
         if self._both is not None:
             both = self._both.features(number)
-            return both[:, :D_WHISPER], both[:, D_WHISPER:]
+            return streams(both)
         motion = None if self._motion is None else self._motion.features(number)
         return motion, None if self._emotion is None else self._emotion.features(number)
 
@@ -138,7 +138,7 @@ class CacheClips:
         assert config.cache is not None
         self._cache = cache = Cache.open(config.cache)
         self.clips = tuple(CacheClip(e.stem, e.copy, e.first, e.count) for e in cache.entries)
-        self.widths = (D_WHISPER, cache.features.shape[1] - D_WHISPER)
+        self.widths = (D_MOTION, D_EMOTION)
         parts = {part: tuple(cache.split(part)) for part in PARTS}
         note = "the corpus's own held-out speakers"
         self.split = Split("subject", False, note, {stage: parts for stage in STAGES})
@@ -156,7 +156,7 @@ class CacheClips:
         """Both streams of a clip, mapped."""
         clip = self.clips[number]
         both = self._cache.features[2 * clip.first : 2 * (clip.first + clip.count)]
-        return both[:, :D_WHISPER], both[:, D_WHISPER:]
+        return streams(both)
 
     def audio(self, number: int) -> np.ndarray:
         """Refuse: a cache holds features only."""
