@@ -27,6 +27,8 @@ def motion_l1(scaled: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Ten
     )
 
 
+# Lips that ought to be parted should be by this much, lips that ought to meet within that.
+PARTED_MM, SHUT_MM = 2.0, 0.5
 # What a full roll of the lower lip (f, v) counts for; a gap hides behind the upper lip there.
 ROLL_MM = 10.0
 
@@ -36,9 +38,9 @@ class LipLoss(nn.Module):
 
     per_motion_mm: Tensor
 
-    def __init__(self, shut_weight: float = 3.0) -> None:
+    def __init__(self, shut_weight: float = 3.0, margin_weight: float = 0.0) -> None:
         super().__init__()
-        self.shut_weight = shut_weight
+        self.shut_weight, self.margin_weight = shut_weight, margin_weight
         tables = lip_tables()
         rows = []
         for per_weight in (tables.gap_per_weight_mm, tables.width_per_weight_mm):
@@ -68,4 +70,14 @@ class LipLoss(nn.Module):
         place = masked_mean(error[..., :1] * near_shut, mask)
         place = place + 0.5 * masked_mean(error[..., 1:2], mask) + masked_mean(error[..., 2:], mask)
         moved = (lips.diff(dim=1) - wanted.diff(dim=1)).abs()
-        return place + 0.5 * masked_mean(moved, mask[:, 1:])
+        loss = place + 0.5 * masked_mean(moved, mask[:, 1:])
+        if self.margin_weight:
+            loss = loss + self.margin_weight * self._margin(lips[..., 0], wanted[..., 0], mask)
+        return loss
+
+    @staticmethod
+    def _margin(gap: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
+        """How far gaps [B, T] are on the wrong side of shut: both ways cost alike."""
+        open_mm = torch.where(wanted > PARTED_MM, (PARTED_MM - gap).clamp_min(0.0), 0.0)
+        shut_mm = torch.where(wanted < SHUT_MM, (gap - SHUT_MM).clamp_min(0.0), 0.0)
+        return masked_mean(open_mm + shut_mm, mask)

@@ -183,7 +183,9 @@ class SpeechToCodes(Baseline):
         if extras.lip_weight > 0 and self.config.model.face_space != "head":
             raise ValueError('"lip_weight" is of the face space head only')
         self.extras = extras
-        self.lips = LipLoss(extras.shut_weight) if extras.lip_weight > 0 else None
+        self.lips = (
+            LipLoss(extras.shut_weight, extras.margin_weight) if extras.lip_weight > 0 else None
+        )
 
     def prepare(self, batch: SpeechBatch, phase: str, generator: torch.Generator) -> None:
         """Place the codes of a fresh prior on real motion."""

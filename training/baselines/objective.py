@@ -13,11 +13,13 @@ class Extras:
 
     ``start_without_codes``: first steps of stage 1 without quantiser. ``revive_every``: steps after
     which unused codes move onto real tokens, until ``revive_until`` of the run. ``feature_noise``:
-    share of each feature's spread, in stage 2.
+    share of each feature's spread, in stage 2. ``margin_weight``: of the lip gap on the wrong side
+    of shut or parted, both ways alike (:class:`training.losses.LipLoss`).
     """
 
     lip_weight: float = 0.0
     shut_weight: float = 3.0
+    margin_weight: float = 0.0
     motion_weight: float = 1.0
     direct_weight: float = 0.0
     start_without_codes: int = 0
