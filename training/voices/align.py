@@ -6,42 +6,15 @@ Times are on a 10 ms grid and run about 10 ms early, which is put right here.
 
 from __future__ import annotations
 
-import gzip
 import re
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 SAMPLE_RATE_HZ = 16_000
 _EARLY_S = 0.010
-SOUNDS = Path("/usr/share/asterisk/sounds")
-_TEXTS = "/usr/share/doc/asterisk-core-sounds-{0}/core-sounds-{0}.txt.gz"
 
 Phones = list[tuple[str, float, float]]
-
-
-def prompts(language: str, least_words: int = 4) -> list[tuple[Path, str]]:
-    """Recorded prompts (G.722) of Debian's asterisk-core-sounds with their texts, shuffled."""
-    found = []
-    with gzip.open(_TEXTS.format(language), "rt", encoding="utf-8", errors="replace") as file:
-        for line in file:
-            key, _, text = line.partition(":")
-            path = SOUNDS / language / f"{key.strip()}.g722"
-            spoken = re.sub(r"\[.*?\]|\(.*?\)", " ", text).strip()
-            if not key.startswith(";") and path.exists() and len(spoken.split()) >= least_words:
-                found.append((path, spoken))
-    # Sorted names would put the same few words side by side.
-    found.sort()
-    return [found[n] for n in np.random.default_rng(0).permutation(len(found))]
-
-
-def read_g722(path: Path) -> np.ndarray:
-    """Decode a G.722 file with ffmpeg: -> [N] float32, 16 kHz."""
-    command = ["ffmpeg", "-v", "error", "-f", "g722", "-i", str(path), "-f", "f32le", "-ac", "1"]
-    raw = subprocess.run([*command, "-ar", "16000", "-"], check=True, capture_output=True).stdout
-    return np.frombuffer(raw, "<f4").copy()
 
 
 def _decoder() -> Any:

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+from lsf_backend.face.arkit import ARKIT_NAMES
+from lsf_backend.face.face_model import FaceModel
+from lsf_backend.face.head_space import motion_from_arkit
+from training.voices.measures import (
+    Counts,
+    SoundFrames,
+    lag_frames,
+    measure_lips,
+    pauses,
+    wrong_closures,
+)
+
+# 4 s: AA, M at 1 s, AA, N at 2 s, AA, pause from 3 s on.
+PHONES = [
+    ("AA", 0.0, 0.96), ("M", 0.96, 1.04), ("AA", 1.04, 1.96), ("N", 1.96, 2.04),
+    ("AA", 2.04, 3.0), ("SIL", 3.0, 4.0),
+]  # fmt: skip
+COUNT = 100
+
+
+def open_but(*closed: slice) -> np.ndarray:
+    """Motion with the jaw open in all frames but those in ``closed``."""
+    weights = np.zeros((COUNT, len(ARKIT_NAMES)), np.float32)
+    weights[:, ARKIT_NAMES.index("jawOpen")] = 0.4
+    for frames in closed:
+        weights[frames] = 0.0
+    return motion_from_arkit(weights)
+
+
+def measured(motion: np.ndarray) -> dict[str, float]:
+    counts, audio = Counts(), np.random.default_rng(0).standard_normal(64_000).astype(np.float32)
+    audio[48_000:] *= 1e-4
+    wanted = open_but(slice(24, 27), slice(76, 100))
+    measure_lips(FaceModel.load(), motion, wanted, SoundFrames(COUNT, PHONES), audio, counts)
+    return {name: entry["mean"] for name, entry in counts.summary().items()}
+
+
+def test_what_the_teacher_does_is_perfect() -> None:
+    found = measured(open_but(slice(24, 27), slice(76, 100)))
+    assert found["p/b/m closure recall"] == found["p/b/m closure precision"] == 1.0
+    assert found["open vowels"] == found["silence closed"] == 1.0
+    assert found["lag, frames"] == pytest.approx(0.0, abs=0.05)
+
+
+def test_a_missed_m_a_closed_n_and_an_open_pause_each_count() -> None:
+    found = measured(open_but(slice(49, 52)))
+    assert found["p/b/m closure recall"] == 0.0
+    assert found["p/b/m closure precision"] == 0.0
+    assert found["silence closed"] == 0.0
+
+
+@pytest.mark.parametrize(("frame", "met"), [(22, False), (23, True), (27, True), (28, False)])
+def test_a_closure_counts_up_to_40_ms_from_its_sound(frame: int, met: bool) -> None:
+    shut = np.zeros(COUNT, bool)
+    shut[frame] = True
+    # The sound lasts from 0.96 s (frame 24) to 1.04 s (frame 26).
+    assert SoundFrames(COUNT, PHONES).closures(shut)[0] == [met]
+
+
+def test_wrong_closures_are_named_by_their_sound() -> None:
+    motion = open_but(slice(24, 27), slice(50, 51))
+    names = wrong_closures(FaceModel.load(), motion, SoundFrames(COUNT, PHONES))
+    assert len(names) == 1 and "N" in names[0].split()
+
+
+def test_pauses_leave_out_their_edges() -> None:
+    audio = np.random.default_rng(0).standard_normal(64_000).astype(np.float32)
+    audio[32_000:48_000] *= 1e-4
+    ((first, last),) = pauses(audio)
+    assert 52 <= first <= 54 and 72 <= last <= 74
+
+
+@pytest.mark.parametrize("late", [-3, -1, 0, 2])
+def test_lag_is_found(late: int) -> None:
+    gap = np.convolve(np.random.default_rng(1).standard_normal(200), np.hanning(9), "same")
+    assert lag_frames(np.roll(gap, late), gap) == pytest.approx(late, abs=0.2)
