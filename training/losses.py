@@ -29,6 +29,7 @@ def motion_l1(scaled: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Ten
 
 # Lips that ought to be parted should be by this much, lips that ought to meet within that.
 PARTED_MM, SHUT_MM = 2.0, 0.5
+LEAST_PARTED_MM, PARTED_COUNTS = 1.2, 3.0
 # What a full roll of the lower lip (f, v) counts for; a gap hides behind the upper lip there.
 ROLL_MM = 10.0
 
@@ -77,7 +78,11 @@ class LipLoss(nn.Module):
 
     @staticmethod
     def _margin(gap: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
-        """How far gaps [B, T] are on the wrong side of shut: both ways cost alike."""
-        open_mm = torch.where(wanted > PARTED_MM, (PARTED_MM - gap).clamp_min(0.0), 0.0)
+        """How far gaps [B, T] are on the wrong side of shut.
+
+        Lips that meet where they should not are seen at once, a loose m is not: they cost more.
+        """
+        open_mm = (wanted.clamp_max(PARTED_MM) - gap).clamp_min(0.0)
+        open_mm = PARTED_COUNTS * torch.where(wanted > LEAST_PARTED_MM, open_mm, 0.0)
         shut_mm = torch.where(wanted < SHUT_MM, (gap - SHUT_MM).clamp_min(0.0), 0.0)
         return masked_mean(open_mm + shut_mm, mask)

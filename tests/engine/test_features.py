@@ -76,3 +76,25 @@ def test_frames_are_centred_on_their_hop():
     audio[6_400:6_720] = tone(200.0)[:320]
     energy = features.raw_prosody(audio)[:, 2]
     assert abs(int(energy.argmax()) - 20) <= 1
+
+
+def test_prosody_tells_a_high_lively_voice_from_a_low_flat_one_however_loud():
+    """Pitch and its spread are absolute; the level of the recording changes nothing."""
+    time = np.arange(48_000) / 16_000
+
+    def spoken(hertz: float, swing: float) -> np.ndarray:
+        pitch = hertz * 2.0 ** (swing * np.sin(2 * np.pi * 1.5 * time))
+        phase = 2 * np.pi * np.cumsum(pitch) / 16_000
+        return sum(np.sin(k * phase) / k for k in range(1, 9)).astype(np.float32) * 0.1
+
+    def told(audio: np.ndarray) -> dict[str, float]:
+        raw, reference = features.raw_prosody(audio), features.SpeechReference()
+        reference.hear(raw)
+        middle = features.prosody(raw, reference)[40:110].mean(0)
+        return dict(zip(features.PROSODY_NAMES, middle.tolist(), strict=True))
+
+    calm, lively = told(spoken(110.0, 0.02)), told(spoken(220.0, 0.3))
+    assert lively["pitch_slow"] - calm["pitch_slow"] == pytest.approx(1.0, abs=0.15)
+    assert lively["pitch_spread"] > 3.0 * calm["pitch_spread"] > 0.0
+    for name, value in told(0.03 * spoken(220.0, 0.3)).items():
+        assert value == pytest.approx(lively[name], abs=0.05), name

@@ -96,3 +96,17 @@ def test_lip_loss_measures_the_mesh() -> None:
     ours = LipLoss().lips_mm(torch.from_numpy(motion))[:, 0].numpy()
     wanted = lip_gap_mm(FaceModel.load(), arkit_from_motion(motion))
     np.testing.assert_allclose(ours, wanted, atol=0.05)
+
+
+def test_lips_that_meet_where_they_should_not_cost_more_than_an_open_m():
+    lips = LipLoss(0.0, 1.0)
+    jaw = torch.zeros(1, 3, 53)
+    jaw[..., 50] = 0.1
+    shut, parted, mask = torch.zeros(1, 3, 53), jaw, torch.ones(1, 3, dtype=torch.bool)
+    assert float(lips.lips_mm(parted)[..., 0].min()) > 2.0
+    plain = LipLoss(0.0)
+    wrong = lips(shut, parted, mask) - plain(shut, parted, mask)
+    loose = lips(parted, shut, mask) - plain(parted, shut, mask)
+    assert float(wrong) == pytest.approx(3.0 * 2.0, abs=0.01)
+    assert float(loose) == pytest.approx(float(lips.lips_mm(parted)[0, 0, 0]) - 0.5, abs=0.01)
+    assert float(lips(parted, parted, mask)) == 0.0

@@ -265,13 +265,17 @@ class SpeechToCodes(Baseline):
 
 
 def with_noise(batch: SpeechBatch, share: float, generator: torch.Generator) -> SpeechBatch:
-    """Blur features by ``share`` of each one's spread and silence some channels of some clips."""
+    """Blur features by ``share`` of each one's spread, frame by frame and clip by clip.
+
+    Voices that nobody trained on differ in both; some channels of some clips fall silent.
+    """
 
     def blurred(features: Tensor) -> Tensor:
         device = features.device
         noise = torch.randn(features.shape, generator=generator, device=generator.device)
-        channels = features.shape[0], 1, features.shape[2]
-        kept = torch.rand(channels, generator=generator, device=generator.device) >= 0.5 * share
+        of_clip = (features.shape[0], 1, features.shape[2])
+        noise = noise + torch.randn(of_clip, generator=generator, device=generator.device)
+        kept = torch.rand(of_clip, generator=generator, device=generator.device) >= 0.5 * share
         blur = share * features.std(dim=(0, 1)) * noise.to(device)
         return (features + blur) * kept.to(device)
 
