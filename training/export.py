@@ -40,24 +40,30 @@ class _Decoder(nn.Module):
         return self.vqvae.decode(zq)
 
 
-def export_whisper(folder: Path) -> Path:
-    """Write ``folder/encoder.onnx``: mel [1, 80, 2 T50] -> upper, lower [1, T50, 384]."""
-    path = folder / "encoder.onnx"
+def export_whisper(folder: Path, int8: bool = True) -> Path:
+    """Write ``encoder.onnx`` or ``encoder_float32.onnx`` to ``folder``.
+
+    mel [1, 80, 2 T50] -> upper, lower [1, T50, 384].
+    """
+    path = folder / ("encoder.onnx" if int8 else "encoder_float32.onnx")
     onnx_tools.export(
         whisper.load(folder),
         {"mel": torch.zeros(1, 80, 400)},
         ["upper", "lower"],
         path,
         {"mel": {2: "t100"}, "upper": {1: "t50"}, "lower": {1: "t50"}},
-        int8=True,
+        int8,
     )
     return path
 
 
 def export_compact(
-    model: LSFModel, encoder: Path, out: Path, tau: list[float] | None = None
+    model: LSFModel, encoder: Path, out: Path, tau: list[float] | None = None, int8: bool = False
 ) -> int:
-    """Write the engine's folder from a trained model; returns the total size in bytes."""
+    """Write the engine's folder from a trained model; returns the total size in bytes.
+
+    ``int8`` also takes the matrix products of the trained networks; the encoder is what it is.
+    """
     config = model.config
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(encoder, out / "encoder.onnx")
@@ -68,13 +74,14 @@ def export_compact(
         "betas": torch.zeros(1, 300),
     }
     free = {"motion_features": {1: "t50"}, "emotion_features": {1: "t50"}, "latent": {1: "t"}}
-    onnx_tools.export(model.sie, inputs, ["latent"], out / "sie.onnx", free)
+    onnx_tools.export(model.sie, inputs, ["latent"], out / "sie.onnx", free, int8)
     onnx_tools.export(
         _Decoder(model),
         {"zq": torch.zeros(1, 30, config.vq.block.d)},
         ["motion"],
         out / "decoder.onnx",
         {"zq": {1: "t"}, "motion": {1: "t"}},
+        int8,
     )
     quantiser = model.vqvae.quantiser
     units = quantiser.tau.numpy() if tau is None else np.asarray(tau, np.float32)
@@ -96,8 +103,6 @@ def export_compact(
     }  # fmt: skip
     (out / "config.json").write_text(json.dumps(described, indent=2) + "\n")
     total = sum(int(entry["bytes"]) for entry in files.values())
-    if total > MAX_TOTAL_BYTES:
-        raise ValueError(f"the model takes {total} bytes, more than {MAX_TOTAL_BYTES}.")
     return total
 
 
@@ -120,6 +125,8 @@ def main() -> None:
     else:
         model = load_checkpoint(options.run / "stage2" / "model").model
         total = export_compact(model, options.encoder, options.out, options.tau)
+        if total > MAX_TOTAL_BYTES:
+            raise SystemExit(f"The model takes {total} bytes, more than {MAX_TOTAL_BYTES}.")
         log.info("%s: %.1f MB", options.out, total / 1e6)
 
 
