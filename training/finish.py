@@ -110,6 +110,13 @@ def lsf_model(system: Baseline) -> LSFModel:
     return model.eval()
 
 
+def take_lsf(system: Baseline, model: LSFModel) -> None:
+    """Put the weights of the product's model into an LSF-Animation system."""
+    assert isinstance(system, SpeechToCodes) and system.config.fusion == "hifb"
+    system.prior.load_state_dict(model.vqvae.state_dict())
+    system.encoder.get_submodule("sie").load_state_dict(model.sie.state_dict())
+
+
 def export_lsf(
     folder: Path, system: Baseline, facts: RunFacts, speech: TrainedHubert | None
 ) -> CheckpointInfo:

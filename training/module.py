@@ -75,10 +75,11 @@ class Stage(L.LightningModule):
         epoch_batches: int,
         speech: TrainedHubert | None = None,
         fused: bool = True,
+        fresh: bool = True,
     ) -> None:
         super().__init__()
         self.system, self.speech = system, speech
-        self.phase, self.config, self.fused = phase, config, fused
+        self.phase, self.config, self.fused, self.fresh = phase, config, fused, fresh
         self.epoch_batches = epoch_batches
         self.batches_done = 0
         self.row: dict[str, float] = {}
@@ -95,7 +96,7 @@ class Stage(L.LightningModule):
         seed = seed_of(self.config.seed, self.batches_done, self.global_rank)
         torch.manual_seed(seed)
         batch = hear(self.speech, batch)
-        step = Step(self.batches_done, self.n_batches)
+        step = Step(self.batches_done, self.n_batches, self.fresh)
         placing = torch.Generator().manual_seed(seed)
         if self.system.before_step(batch, self.phase, step, placing):
             self._same_everywhere()

@@ -20,6 +20,7 @@ from torch import nn
 
 from lsf_backend.errors import LsfError
 from lsf_backend.face.face_model import FaceModel
+from lsf_backend.model.config import ModelConfig
 from lsf_backend.model.hubert import HubertEncoder
 from lsf_backend.model.state_files import Tensors, load_exactly, read_tensors, without_prefix
 from training.baselines.base import Baseline, LabelConfig, vertex_gram
@@ -47,6 +48,7 @@ class RunFacts:
     people: tuple[str, ...]
     seen: tuple[str, ...]
     split: str
+    model: ModelConfig | None = None
 
     @classmethod
     def of(cls, config: RunConfig, stage: str, clips: Clips) -> RunFacts:
@@ -56,7 +58,8 @@ class RunFacts:
         used = (*parts["train"], *parts["validation"])
         seen = tuple(sorted({clips.clips[i].subject for i in used}))
         people = training_people(clips)
-        return cls(config, stage, clips.face, clips.widths, people, seen, clips.split.title)
+        split, model = clips.split.title, config.model
+        return cls(config, stage, clips.face, clips.widths, people, seen, split, model)
 
     def save(self, folder: Path) -> None:
         """Write ``run.json``."""
@@ -71,6 +74,8 @@ class RunFacts:
             values = json.loads(path.read_text(encoding="utf-8"))
             lists = {key: tuple(values.pop(key)) for key in ("widths", "people", "seen")}
             config = RunConfig.from_dict(values.pop("config"))
+            if values["model"] is not None:
+                values["model"] = ModelConfig.from_dict(values["model"])
             return cls(config=config, face=Face(*values.pop("face")), **lists, **values)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise refuse(f"{folder} is not the folder of a trained stage ({error}).") from error
@@ -79,23 +84,23 @@ class RunFacts:
         """The system with fresh weights."""
         labels = LabelConfig(len(self.people), len(EMOTIONS), N_INTENSITIES)
         name = self.config.system
-        if (model := self.config.model) is not None:
-            self._check_widths(model.face_space, (model.sie.d_motion_features,
-                                                  model.sie.d_emotion_features))  # fmt: skip
-            return SpeechToCodes(SpeechToCodesConfig(model, labels=labels))
+        if self.model is not None:
+            self._check(self.model)
+            return SpeechToCodes(SpeechToCodesConfig(self.model, labels=labels))
         space = "head" if self.face.space == "head" else "flame"
         setting = Setting(self.config.size, *self.widths, labels, space)  # type: ignore[arg-type]
         return build(name, setting, self._gram() if name == "emote" else None)
 
-    def _check_widths(self, space: str, widths: tuple[int, int]) -> None:
-        if space != self.face.space:
+    def _check(self, model: ModelConfig) -> None:
+        widths = (model.sie.d_motion_features, model.sie.d_emotion_features)
+        if model.face_space != self.face.space:
             raise refuse(
-                f'The preset "{self.config.preset}" makes motion of the face space {space}, '
+                f"The model {model.name!r} makes motion of the face space {model.face_space}, "
                 f"the data is of {self.face}."
             )
         if self.stage == "stage2" and widths != tuple(self.widths):
             raise refuse(
-                f'The preset "{self.config.preset}" reads features of widths {widths}, '
+                f"The model {model.name!r} reads features of widths {widths}, "
                 f"the data has {tuple(self.widths)}."
             )
 

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from lsf_backend.errors import LsfError
+from lsf_backend.model.checkpoint_info import read_info
 from lsf_backend.model.config import PRESETS, ModelConfig
 from training.baselines.objective import Extras
 from training.baselines.registry import TABLE1, TABLE2, Size
 from training.data.cache import D_EMOTION, D_MOTION
 
+# The bundled model's weights as torch reads them, with the encoder of the VQ-VAE.
+BUNDLED = Path(__file__).resolve().parent / "assets" / "compact"
 STAGE_NAMES = ("stage1", "stage2")
 # Phase of a system that each stage trains.
 PHASES = {"stage1": "prior", "stage2": "speech"}
@@ -73,7 +76,6 @@ class StageConfig:
 
     An epoch is one pass over all clips, or ``epoch_batches`` batches. With ``crop_frames`` clips
     are cut at random and drawn by their length. ``schedule`` "cosine" falls to 2 % at the end.
-    ``start_from`` is the stage folder of another run whose weights this one starts from.
     """
 
     epochs: int = 100
@@ -92,7 +94,6 @@ class StageConfig:
     patience: int = 5
     accumulate: int = 1
     seed: int = 1
-    start_from: str | None = None
     extras: Extras = Extras()
 
     def __post_init__(self) -> None:
@@ -139,6 +140,8 @@ class RunConfig:
     """One run: a ``system`` of the comparison at a ``size``, or "lsf" at a ``preset``.
 
     ``out`` gets ``stage1`` and ``stage2``; ``first_stage`` is another run whose stage 1 is taken.
+    ``start_from`` (instead of size or preset) is a checkpoint folder of LSF-Animation, or
+    "bundled", whose sizes and weights both stages start from.
     """
 
     out: Path
@@ -148,6 +151,7 @@ class RunConfig:
     preset: str | None = None
     changes: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     first_stage: Path | None = None
+    start_from: str | None = None
     stage1: StageConfig = StageConfig()
     stage2: StageConfig = StageConfig(**STAGE2_DEFAULTS)
     trainer: TrainerConfig = TrainerConfig()
@@ -165,6 +169,8 @@ class RunConfig:
                 raise refuse(f'"{name}" is {value!r}; it is one of {", ".join(allowed)}.')
         if self.preset is not None and self.system not in ("lsf", "hifb"):
             raise refuse(f'A "preset" is of the system "lsf", not of "{self.system}".')
+        if self.start_from is not None and (self.preset or self.system not in ("lsf", "hifb")):
+            raise refuse('"start_from" is of the system "lsf" and brings its own sizes.')
         if self.changes and self.preset is None:
             raise refuse('"changes" go with a "preset".')
         if unknown := set(self.changes) - {"vq", "sie"}:
@@ -175,8 +181,17 @@ class RunConfig:
         return self.stage1 if name == "stage1" else self.stage2
 
     @property
+    def start_folder(self) -> Path | None:
+        """The checkpoint to start from."""
+        if self.start_from is None:
+            return None
+        return BUNDLED if self.start_from == "bundled" else Path(self.start_from).expanduser()
+
+    @property
     def model(self) -> ModelConfig | None:
-        """The network of a ``preset``."""
+        """The network of a ``preset``, or of the checkpoint to start from."""
+        if (folder := self.start_folder) is not None:
+            return read_info(folder).model
         return None if self.preset is None else model_config(self.preset, self.changes)
 
     @classmethod

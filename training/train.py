@@ -24,6 +24,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from lsf_backend.errors import LsfError
+from lsf_backend.model.checkpoint import load_checkpoint
 from lsf_backend.model.hubert import HubertEncoder
 from lsf_backend.model.state_files import load_exactly, without_prefix
 from training import finish, runs
@@ -91,7 +92,8 @@ def _fit(
     length = settings.epoch_batches or math.ceil(plan.per_pass / trainer.world_size)
     # Gradients that are unscaled inside the optimiser cannot be clipped before it.
     fused = config.trainer.precision != "16-mixed"
-    module = Stage(system, PHASES[stage], settings, length, speech, fused)
+    fresh = config.start_from is None
+    module = Stage(system, PHASES[stage], settings, length, speech, fused, fresh)
     loaders = _loaders(clips, facts, plan, length, module, trainer)
     last = folder / runs.LAST
     started = time.monotonic()
@@ -195,7 +197,8 @@ def _identity(facts: RunFacts) -> dict[str, Any]:
     config = facts.config.to_dict()
     other = "stage2" if facts.stage == "stage1" else "stage1"
     kept = {k: v for k, v in config.items() if k not in ("about", "trainer", "out", other)}
-    return kept | {"people": facts.people, "widths": tuple(facts.widths), "split": facts.split}
+    kept |= {"people": facts.people, "widths": tuple(facts.widths), "split": facts.split}
+    return kept | {"model": facts.model}
 
 
 def _speech(config: RunConfig) -> TrainedHubert | None:
@@ -206,11 +209,9 @@ def _speech(config: RunConfig) -> TrainedHubert | None:
 def _start_weights(
     config: RunConfig, stage: str, facts: RunFacts, system: Baseline, clips: Clips
 ) -> None:
-    """Weights of an earlier run, and in stage 2 those of stage 1."""
-    start = config.stage(stage).start_from
-    if start is not None:
-        own, _ = runs.stage_weights(Path(start).expanduser())
-        load_exactly(system, own, start)
+    """Weights of an earlier model, and in stage 2 those of stage 1."""
+    if config.start_folder is not None:
+        finish.take_lsf(system, load_checkpoint(config.start_folder, facts.face.space).model)
     if stage == "stage1" or not has_prior(config):
         return
     folder = (config.first_stage or config.out) / "stage1"

@@ -20,7 +20,7 @@ import numpy as np
 
 from lsf_backend import timing
 from lsf_backend.engine.base import AnimateJob, EngineInfo, MotionChunk
-from lsf_backend.engine.compact_files import FOLDER, Codebook, CompactFiles
+from lsf_backend.engine.compact_files import FOLDER, Codebook, CompactFiles, compact_folder
 from lsf_backend.engine.features import (
     PROSODY_NAMES,
     SpeechReference,
@@ -81,8 +81,8 @@ class CompactModel:
 class CompactEngine:
     """Engine ``compact``: runs on the CPU anywhere, offline."""
 
-    def __init__(self, folder: Path = FOLDER) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or compact_folder()
 
     def info(self) -> EngineInfo:
         """Describe the engine from ``config.json`` alone."""
@@ -90,8 +90,10 @@ class CompactEngine:
             files = CompactFiles.read(self._folder)
         except LsfError as error:
             return EngineInfo("compact", False, str(error), "head", ("cpu",), "", "")
-        return EngineInfo("compact", True, "", files.face_space, ("cpu",), files.digest,
-                          files.license)  # fmt: skip
+        reason = "" if self._folder == FOLDER else f"your own model in {self._folder}"
+        return EngineInfo(
+            "compact", True, reason, files.face_space, ("cpu",), files.digest, files.license
+        )
 
     def animate(self, job: AnimateJob) -> Iterator[MotionChunk]:
         """Yield the motion of the sound, a chunk for every window, in order."""

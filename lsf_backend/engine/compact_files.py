@@ -6,17 +6,27 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lsf_backend.errors import LsfError
+from lsf_backend.model.weight_folders import models_folder
 from lsf_backend.protocol import ASSETS
 
 FOLDER = ASSETS / "compact"
 FORMAT = 1
 _HINT = "Install the add-on again, or export the model with: python -m training.export compact"
+
+
+def compact_folder() -> Path:
+    """The model in use: ``LSF_COMPACT``, or ``compact`` among the user's models, or the bundled."""
+    if named := os.environ.get("LSF_COMPACT"):
+        return Path(named)
+    own = models_folder() / "compact"
+    return own if (own / "config.json").is_file() else FOLDER
 
 
 @dataclasses.dataclass(frozen=True)

@@ -198,7 +198,7 @@ def test_what_cannot_be_trained_is_said(tiny_config, compact_config, tmp_path) -
         train_stage(tiny_config("emote", "c", SHORT | {"extras": EXTRAS}), "stage1")
     with pytest.raises(LsfError, match='"lip_weight" is of the face space head'):
         train_stage(tiny_config("lsf", "d", SHORT | {"extras": EXTRAS}), "stage1")
-    with pytest.raises(LsfError, match="makes motion of the face space flame"):
+    with pytest.raises(LsfError, match="makes motion of the face space flame, the data is of the b"):
         train_stage(compact_config("e", SHORT, preset="paper", changes={}), "stage1")
     with pytest.raises(LsfError, match="stage1 has no epoch; it knows accumulate"):
         compact_config("f", {"epoch": 3})
@@ -248,3 +248,21 @@ def test_every_shipped_configuration_builds(path: Path) -> None:
     config = RunConfig.load(path)
     assert config.about and RunConfig.from_dict(config.to_dict()) == config
     assert math.isfinite(config.stage1.learning_rate)
+
+
+def test_a_run_starts_from_a_trained_model_with_its_sizes_and_codes(
+    compact_config, corpus_cache
+) -> None:
+    first = compact_config("first", CROPPED)
+    train(first)
+    start = str(first.out / "stage2" / runs.MODEL)
+    still = CROPPED | {"epochs": 1, "epoch_batches": 1, "learning_rate": 1e-12, "weight_decay": 0.0}
+    values = {"start_from": start, "data": {"cache": str(corpus_cache)}, "stage2": still}
+    values |= {"out": str(first.out.parent / "second"), "stage1": still}
+    second = RunConfig.from_dict(values)
+    train(second)
+    before, after = (open_run(config.out).system.state_dict() for config in (first, second))
+    for name in before:
+        torch.testing.assert_close(before[name], after[name])
+    with pytest.raises(LsfError, match='"start_from" is of the system "lsf"'):
+        RunConfig.from_dict(values | {"preset": "compact"})

@@ -120,10 +120,11 @@ class MotionScale:
 
 
 class Step(NamedTuple):
-    """Step ``index`` of ``total``."""
+    """Step ``index`` of ``total``; ``fresh`` where the weights are those of no earlier run."""
 
     index: int
     total: int
+    fresh: bool = True
 
 
 class Baseline(nn.Module, abc.ABC):
@@ -153,7 +154,7 @@ class Baseline(nn.Module, abc.ABC):
         self, batch: SpeechBatch, phase: str, step: Step, generator: torch.Generator
     ) -> bool:
         """Called before every step; True where it set weights beside the optimiser."""
-        if step.index > 0:
+        if step.index > 0 or not step.fresh:
             return False
         self.prepare(batch, phase, generator)
         return True

@@ -198,9 +198,10 @@ class SpeechToCodes(Baseline):
         """Place the codes once, and now and then those again that nothing uses."""
         if phase != "prior":
             return False
-        first, every = self.extras.start_without_codes, self.extras.revive_every
+        every = self.extras.revive_every
+        first = self.extras.start_without_codes if step.fresh else 0
         self.quantised = step.index >= first
-        if step.index == first:
+        if step.index == first and step.fresh:
             self.prepare(batch, phase, generator)
             self.used.zero_()
             return True
