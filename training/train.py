@@ -76,7 +76,8 @@ def train_stage(config: RunConfig, stage: str) -> Path:
     speech = _speech(config) if stage == "stage2" else None
     _start_weights(config, stage, facts, system, clips)
     folder.mkdir(parents=True, exist_ok=True)
-    _fit(facts, folder, clips, system, speech)
+    with _quiet():
+        _fit(facts, folder, clips, system, speech)
     return folder
 
 
@@ -97,9 +98,8 @@ def _fit(
     loaders = _loaders(clips, facts, plan, length, module, trainer)
     last = folder / runs.LAST
     started = time.monotonic()
-    with _quiet():
-        resumed = last if last.exists() else None
-        trainer.fit(module, *loaders, ckpt_path=resumed, weights_only=True)
+    resumed = last if last.exists() else None
+    trainer.fit(module, *loaders, ckpt_path=resumed, weights_only=True)
     if trainer.is_global_zero:
         finish.finish(facts, folder, module, trainer, time.monotonic() - started)
     trainer.strategy.barrier()
@@ -254,12 +254,14 @@ def main(arguments: Sequence[str] | None = None, stages: Sequence[str] = STAGE_N
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("config", type=Path, help="JSON file, see training/README.md")
     parser.add_argument("--out", type=Path, help='run folder, instead of "out"')
+    parser.add_argument("--system", help='instead of "system"')
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         config = RunConfig.load(options.config)
-        if options.out is not None:
-            config = dataclasses.replace(config, out=options.out)
+        given = {"out": options.out, "system": options.system}
+        given = {key: value for key, value in given.items() if value is not None}
+        config = dataclasses.replace(config, **given)
         if len(stages) == 1:
             train_stage(config, stages[0])
         else:

@@ -78,6 +78,8 @@ def test_commands(tiny_config, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main([str(path), "--out", str(tmp_path / "other")], stages=("stage2",)) == 0
     assert main([str(path)], stages=("stage1",)) == 2
     assert "has no stage 1" in capsys.readouterr().err
+    assert main([str(path), "--system", "nobody"]) == 2
+    assert "'nobody'; it is one of faceformer" in capsys.readouterr().err
     run, out = str(tmp_path / "other"), str(tmp_path / "samples")
     how = ["--samples", "2", "--system", "facediffuser_ddim"]
     assert sample_main([run, out, *how]) == 0

@@ -22,7 +22,7 @@ from training.bench.fusion import measure_fusion
 from training.bench.memory import LENGTHS_S, measure_memory
 from training.bench.metrics import measure_metrics
 from training.bench.stages import measure_network, measure_whole
-from training.bench.train import measure_training
+from training.bench.train import measure_training, training_sizes
 
 PARTS = ("fusion", "stages", "training", "compact", "memory", "metrics")
 
@@ -81,7 +81,7 @@ def _stages(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _training(args: argparse.Namespace) -> list[dict[str, Any]]:
-    return [measure_training(PRESETS[name](), args.device) for name in ("compact", "paper")]
+    return [measure_training(config, args.device) for config in training_sizes()]
 
 
 def _compact(args: argparse.Namespace) -> list[dict[str, Any]]:

@@ -1,51 +1,88 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training speed of stage 2 on ready features: unequal clips one by one, and in a batch."""
+"""Training speed on ready features: the same clips of unequal length one by one, and in batches.
+
+A step is what a stage does with a batch: losses with the frozen prior's targets, gradients, fused
+Adam. Batches hold neighbours in length, as ``training.data.batches`` makes them.
+"""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import numpy as np
 import torch
 
-from lsf_backend.model.config import ModelConfig
+from lsf_backend.model.config import N_BETAS, N_MOTION, ModelConfig
 from lsf_backend.model.layers import mask_from_lengths
-from lsf_backend.model.lsf import LSFModel
-from training.bench.measure import best_seconds
+from training.baselines.base import Labels, SpeechBatch
+from training.baselines.codes import SpeechToCodes, SpeechToCodesConfig
+from training.baselines.registry import Setting, model_config
+from training.settings import PHASES
+from training.settings import model_config as preset_config
 
-CLIPS = 8
-LENGTHS = (60, 70, 80, 90, 100, 105, 110, 120)
+SHORTEST, LONGEST = 40, 140  # frames, as sentences of MEAD
 
 
-def measure_training(config: ModelConfig, device: str) -> dict[str, Any]:
-    """Clips per second of forward, backward and optimiser step, alone and eight at a time."""
+def training_sizes() -> list[ModelConfig]:
+    """The bundled model, the size for CPUs and the paper's."""
+    sizes = [model_config(Setting(size)) for size in ("small", "paper")]
+    return [preset_config("compact", {}), *sizes]
+
+
+def measure_training(
+    config: ModelConfig, device: str, clips: int = 16, batch: int = 8
+) -> dict[str, Any]:
+    """Clips per second of both stages of LSF-Animation, one by one and in batches."""
+    row: dict[str, Any] = {"size": config.name, "clips": clips, "batch": batch}
+    for stage in PHASES:
+        single, batched = (_clips_per_s(config, stage, device, clips, n) for n in (1, batch))
+        row[f"{stage}_single"], row[f"{stage}_batched"] = round(single, 2), round(batched, 2)
+        row[f"{stage}_speed_up"] = round(batched / single, 2)
+    return row
+
+
+def _clips_per_s(config: ModelConfig, stage: str, device: str, clips: int, size: int) -> float:
     torch.manual_seed(0)
-    model = LSFModel(config).to(device).freeze_vqvae().train()
-    optimiser = torch.optim.Adam(model.sie.parameters(), lr=1e-5)
-    sie, t = config.sie, max(LENGTHS)
-    motion = torch.randn(CLIPS, 2 * t, sie.d_motion_features, device=device)
-    emotion = torch.randn(CLIPS, 2 * t, sie.d_emotion_features, device=device)
-    betas = torch.randn(CLIPS, sie.n_betas, device=device)
-    wanted = torch.randn(CLIPS, t, config.vq.n_motion, device=device)
-    lengths = torch.tensor(LENGTHS, device=device)
+    system = SpeechToCodes(SpeechToCodesConfig(config)).to(device).train()
+    phase = PHASES[stage]
+    optimizer = torch.optim.Adam(system.start_phase(phase), lr=1e-5, fused=True)
+    counts = np.linspace(SHORTEST, LONGEST, clips).astype(int).tolist()
+    rows = [counts[first : first + size] for first in range(0, clips, size)]
+    batches = [_batch(system, lengths).to(device) for lengths in rows]
 
-    def step(rows: slice, n_frames: int, masked: bool) -> None:
-        mask = mask_from_lengths(lengths[rows], n_frames) if masked else None
-        out = model(motion[rows, : 2 * n_frames], emotion[rows, : 2 * n_frames], betas[rows], mask)
-        error = (out.motion - wanted[rows, :n_frames]).abs().mean(dim=2)
-        loss = error[mask].mean() if mask is not None else error.mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
+    def step(one: SpeechBatch) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        system.training_step(one, phase)["loss"].backward()
+        optimizer.step()
 
-    def alone() -> None:
-        for index, n_frames in enumerate(LENGTHS):
-            step(slice(index, index + 1), n_frames, masked=False)
+    def wait() -> None:
+        if device == "cuda":
+            torch.cuda.synchronize()
 
-    single = best_seconds(alone, tries=2)
-    batched = best_seconds(lambda: step(slice(None), t, masked=True), tries=2)
-    return {
-        "preset": config.name,
-        "clips_per_s_single": round(CLIPS / single, 2),
-        "clips_per_s_batched": round(CLIPS / batched, 2),
-        "speed_up": round(single / batched, 2),
-    }
+    step(batches[0])
+    wait()
+    clock = time.perf_counter if device == "cuda" else _clock
+    start = clock()
+    for one in batches:
+        step(one)
+    wait()
+    return clips / (clock() - start)
+
+
+def _clock() -> float:
+    """The processor's time on one thread, which other programs disturb least; else wall time."""
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
+
+
+def _batch(system: SpeechToCodes, lengths: list[int]) -> SpeechBatch:
+    sie, b, t = system.config.model.sie, len(lengths), max(lengths)
+    none = torch.zeros(b, dtype=torch.long)
+    return SpeechBatch(
+        torch.randn(b, 2 * t, sie.d_motion_features),
+        torch.randn(b, 2 * t, sie.d_emotion_features),
+        torch.randn(b, N_BETAS),
+        torch.rand(b, t, N_MOTION),
+        mask_from_lengths(torch.tensor(lengths), t),
+        Labels(none, none, none),
+    )
