@@ -18,6 +18,7 @@ from training.corpus import augment, text, vocoder  # noqa: E402
 from training.corpus.emotion import INTENSITIES, PROFILES  # noqa: E402
 from training.corpus.engines import Voice, speak  # noqa: E402
 from training.corpus.make import clip_stems, make, read_clip, teach  # noqa: E402
+from training.corpus.report import report  # noqa: E402
 from training.corpus.spoken import label_of  # noqa: E402
 from training.corpus.voices import N_SUBJECTS, split_of, subjects  # noqa: E402
 from training.data.cache import Ears  # noqa: E402
@@ -80,6 +81,10 @@ def test_the_data_commands_read_the_corpus(tmp_path, two_voices):
     listing = list_source(tmp_path, PrepareConfig())
     assert [clip.stem for clip in listing.clips] == clip_stems(tmp_path) and not listing.left_out
     assert listing.face.space == "head" and listing.read(listing.clips[0]).motion.shape[1] == 53
+    told = report(tmp_path)
+    assert told["clips"] == len(listing.clips) and told["speakers"] == 2
+    for kind in ("language", "engine", "emotion", "vocoder"):
+        assert sum(told[f"hours_by_{kind}"].values()) == pytest.approx(told["hours"], abs=0.03)
 
 
 def test_labels_reach_the_name_and_nothing_that_is_heard():

@@ -36,10 +36,10 @@ LOOKS = (
     Look(),
     # Happy: 6 + 12 (+ 25).
     Look({"cheekSquint": 0.65, "eyeSquint": 0.30, "browInnerUp": 0.10, "browOuterUp": 0.12},
-         width=5.5, corner=5.0, raised=0.8, open=1.08),
+         width=6.0, corner=6.0, raised=0.8, open=1.08),
     # Sad: 1 + 4 + 15 (+ 17), lids low.
-    Look({"browInnerUp": 0.75, "browDown": 0.32, "eyeSquint": 0.22},
-         width=-1.5, corner=-3.2, thin=0.3, out=0.4, open=0.85),
+    Look({"browInnerUp": 0.85, "browDown": 0.25, "eyeSquint": 0.22},
+         width=-1.5, corner=-4.0, thin=0.3, out=0.4, open=0.85),
     # Surprised: 1 + 2 + 5 + 26.
     Look({"browInnerUp": 0.85, "browOuterUp": 0.85, "eyeWide": 0.75},
          width=-1.0, raised=0.4, open=1.25),
