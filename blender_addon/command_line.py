@@ -14,6 +14,7 @@ import bpy
 
 from . import character_files, jobs, runtime
 from .batch import Batch
+from .faces import BONES, N_EXPRESSION, SHAPES, FaceChoice
 from .output import files
 from .output.files import OutputError
 from .retarget.model import MapError
@@ -95,6 +96,11 @@ def _options(verb: argparse.ArgumentParser) -> None:
         "closed_mm near_mm silent_mm",
     )
     verb.add_argument("--identity", type=Path, default=None, metavar="BETAS.npy")
+    verb.add_argument(
+        "--face", type=Path, default=None, metavar="FLAME", help="a new head of your FLAME file"
+    )
+    verb.add_argument("--rig", choices=(SHAPES, BONES), default=SHAPES, help="of a new head")
+    verb.add_argument("--expressions", type=int, default=N_EXPRESSION, help="of a FLAME head")
     verb.add_argument("--start", type=float, default=0.0, help="seconds to skip")
     verb.add_argument("--end", type=float, default=None, help="second at which to stop")
     verb.add_argument("--engine", default="compact", help="compact or lsf")
@@ -192,6 +198,10 @@ def _job(arguments: argparse.Namespace, outputs: list[Path], keep_stage: bool = 
         temperature=told.get("temperature", usual.temperature),
         finishing={"head": 1.0} if performance else layers,
         identity=path("identity"),
+        face=FaceChoice(
+            path("face"), told.get("rig", SHAPES), told.get("expressions", N_EXPRESSION)
+        ),
+        flame=path("face"),
         performance=performance,
         performance_fps=told.get("performance_fps"),
         name=told.get("take", ""),

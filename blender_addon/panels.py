@@ -12,11 +12,12 @@ from . import runtime
 from .operators.animate import LSFAnimate, LSFCancel, selected_meshes
 from .operators.export import LSFExport
 from .operators.head import LSFCreateHead
+from .operators.identity import LSFAddLandmarks, LSFIdentityFromMesh
 from .operators.performance import LSFImportPerformance
 from .operators.render import LSFRenderVideo
 from .operators.takes import LSFRemoveTake, LSFShowTake, present_take
 from .output.export import PRESETS
-from .properties import LAYERS, THRESHOLDS, take_settings
+from .properties import LAYERS, THRESHOLDS, face_choice, take_settings
 from .rig import actions, sound, targets
 
 CHARACTER_WIDTH_PX = 6.6
@@ -86,7 +87,8 @@ class LSF_PT_animate(_Panel, bpy.types.Panel):
         for problem in plan.problems:
             sentences(box, context, problem, "ERROR")
         if not plan.problems:
-            sentences(box, context, plan.sentence(), "CHECKMARK")
+            adds = face_choice(settings).sentence() if plan.creates_head else plan.sentence()
+            sentences(box, context, adds, "CHECKMARK")
         for warning in plan.warnings:
             sentences(box, context, warning, "INFO")
         if not settings.audio.strip():
@@ -99,6 +101,28 @@ class LSF_PT_animate(_Panel, bpy.types.Panel):
                 sentences(box, context, text, "INFO")
             return True
         return False
+
+
+class LSF_PT_face(_Panel, bpy.types.Panel):
+    """Which face is added, whose, and made of what"""
+
+    bl_label = "Face"
+    bl_idname = "LSF_PT_face"
+    bl_parent_id = "LSF_PT_animate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.lsf
+        layout.use_property_split, layout.use_property_decorate = True, False
+        layout.prop(settings, "face_model")
+        layout.prop(settings, "flame_file")
+        layout.prop(settings, "rig")
+        if settings.face_model == "flame":
+            layout.prop(settings, "expressions")
+        layout.prop(settings, "identity")
+        column = layout.column(align=True)
+        column.operator(LSFIdentityFromMesh.bl_idname, icon="USER")
+        column.operator(LSFAddLandmarks.bl_idname, icon="EMPTY_AXIS")
 
 
 class LSF_PT_options(_Panel, bpy.types.Panel):
@@ -118,7 +142,6 @@ class LSF_PT_options(_Panel, bpy.types.Panel):
         row.enabled = settings.temperature > 0
         row.prop(settings, "seed")
         layout.prop(settings, "take_name")
-        layout.prop(settings, "identity")
         column = layout.column(align=True)
         column.prop(settings, "start_frame")
         column.prop(settings, "start_s")
@@ -211,4 +234,4 @@ class LSF_PT_output(_Panel, bpy.types.Panel):
         self.layout.operator(LSFRenderVideo.bl_idname, icon="RENDER_ANIMATION")
 
 
-CLASSES = (LSF_PT_animate, LSF_PT_takes, LSF_PT_options, LSF_PT_layers, LSF_PT_output)
+CLASSES = (LSF_PT_animate, LSF_PT_takes, LSF_PT_face, LSF_PT_options, LSF_PT_layers, LSF_PT_output)

@@ -3,6 +3,7 @@
 
 import bpy
 
+from .faces import BONES, MOST_EXPRESSIONS, N_EXPRESSION, SHAPES, FaceChoice
 from .take_settings import TakeSettings
 
 
@@ -59,6 +60,36 @@ class LSFSettings(bpy.types.PropertyGroup):
         name="Identity",
         description="Optional .npy file with up to 300 shape numbers (betas) of the speaker's face",
         subtype="FILE_PATH",
+    )
+    face_model: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Face",
+        description="The face that is added where no head is chosen",
+        items=(
+            ("head", "Bundled Head", "The head that comes with the add-on (CC0)"),
+            ("flame", "FLAME File", "A face of your own FLAME file, under FLAME's licence"),
+        ),
+    )
+    flame_file: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="FLAME File",
+        description=(
+            "Your .pkl or .npz from flame.is.tue.mpg.de: for a FLAME face, and to take a FLAME "
+            "model's motion over to ARKit shapes"
+        ),
+        subtype="FILE_PATH",
+    )
+    rig: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Made of",
+        items=(
+            (SHAPES, "Shape Keys", "Everything is shape keys, the jaw as well"),
+            (BONES, "Bones and Keys", "Jaw, neck and eye bones with the model's skinning"),
+        ),
+    )
+    expressions: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Expressions",
+        description="Expression shape keys of a FLAME face; takes move the first 50",
+        min=N_EXPRESSION,
+        max=MOST_EXPRESSIONS,
+        default=N_EXPRESSION,
     )
     engine: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Engine",
@@ -125,17 +156,29 @@ class LSFSettings(bpy.types.PropertyGroup):
     report_ok: bpy.props.BoolProperty(options={"HIDDEN"})  # type: ignore[valid-type]
 
 
+def face_choice(settings: LSFSettings) -> FaceChoice:
+    """Give the face that would be added."""
+    flame = _path(settings.flame_file) if settings.face_model == "flame" else ""
+    return FaceChoice(flame, settings.rig, settings.expressions)
+
+
+def _path(text: str) -> str:
+    return bpy.path.abspath(text) if text.strip() else ""
+
+
 def take_settings(settings: LSFSettings) -> TakeSettings:
     """Give the panel's settings as plain values, with absolute paths."""
     return TakeSettings(
-        audio=bpy.path.abspath(settings.audio) if settings.audio.strip() else "",
+        audio=_path(settings.audio),
         start_s=settings.start_s,
         end_s=settings.end_s or None,
         engine=settings.engine,
         seed=settings.seed,
         temperature=settings.temperature,
         finishing=_finishing(settings),
-        identity=bpy.path.abspath(settings.identity) if settings.identity.strip() else "",
+        identity=_path(settings.identity),
+        face=face_choice(settings),
+        flame=_path(settings.flame_file),
         name=settings.take_name,
         start_frame=float(settings.start_frame),
         set_range=settings.set_range,

@@ -14,13 +14,14 @@ from . import (
     properties,
     runtime,
 )
-from .operators import animate, character, export, head, performance, render, takes
+from .operators import animate, character, export, head, identity, performance, render, takes
 
 CLASSES = (
     preferences.LSFPreferences,
     properties.LSFSettings,
     *character_properties.CLASSES,
     *head.CLASSES,
+    *identity.CLASSES,
     *animate.CLASSES,
     *takes.CLASSES,
     *character.CLASSES,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -18,9 +19,10 @@ from lsf_backend.protocol import AnimateRequest, ImportRequest
 
 from . import kept_frames
 from .bridge.backend import Backend, Done, Event, Failed, Frames, Progress
-from .rig import actions, check, lip_gap, sound, targets, timing
+from .faces import add_face, converted, forget_if_failed
+from .rig import actions, check, face_rig, lip_gap, sound, targets, timing
 from .rig.clip import Clip, ClipError
-from .rig.head import betas_of, create_head
+from .rig.head import VERSION_PROPERTY, betas_of
 from .rig.head_file import HeadError, load_betas
 from .rig.head_turn import HeadTurn
 from .rig.rollback import Rollback
@@ -67,16 +69,31 @@ class Take:
             raise TakeError(" ".join(problems))
         self.targets = list(self._plan.targets)
         try:
+            if backend.busy:
+                raise TakeError("Another take is being made. Wait for it, or cancel it.")
             self._betas = self._identity()
+            self._safe_face = self._converted_face()
         except HeadError as error:
             raise TakeError(str(error)) from error
-        if backend.busy:
-            raise TakeError("Another take is being made. Wait for it, or cancel it.")
         backend.submit(self._request(), self._betas)
 
     def _request(self) -> AnimateRequest | ImportRequest:
-        request = dataclasses.replace(self.settings.request(), output=self._plan.output)
-        if not isinstance(request, AnimateRequest) or request.finishing is None or not self.targets:
+        request = self.settings.request()
+        if not isinstance(request, AnimateRequest):
+            return request
+        if self._plan.creates_head:
+            return self.settings.face.asked_of(request, self.settings.flame)
+        mesh, plan = self._first_mesh(), self._plan
+        head = "head" if mesh is not None and VERSION_PROPERTY in mesh else ""
+        request = dataclasses.replace(
+            request,
+            output=plan.output,
+            face=str(mesh.get(face_rig.SOURCE, "")) if mesh is not None else "",
+            face_space=plan.face_space,
+            identity_space=plan.face_space or head,
+        )
+        request = dataclasses.replace(request, face=request.face or self.settings.flame)
+        if request.finishing is None or plan.output != "arkit":
             return request
         gap = lip_gap.measure(self.scene, self.targets[0])
         if gap is None:
@@ -87,10 +104,18 @@ class Take:
     def _identity(self) -> np.ndarray | None:
         if self.settings.identity.strip():
             return load_betas(self.settings.identity)
-        return betas_of(self._first_mesh()) if self.targets else None
+        return betas_of(self._first_mesh())
+
+    def _converted_face(self) -> Path | None:
+        choice = self.settings.face
+        if not self._plan.creates_head or self.settings.again:
+            return None
+        if choice.problem():
+            raise TakeError(choice.problem())
+        return converted(self._backend, choice.flame) if choice.flame else None
 
     def _first_mesh(self) -> bpy.types.Object | None:
-        return next(iter(self.targets[0].objects()), None)
+        return next(iter(self.targets[0].objects()), None) if self.targets else None
 
     @property
     def scene(self) -> bpy.types.Scene:
@@ -173,9 +198,17 @@ class Take:
             self._land()
 
     def _check_channels(self) -> None:
-        if self._plan.output == "arkit" and "jawOpen" not in self._channels:
+        creates = self._plan.creates_head
+        output = self.settings.face.output if creates else self._plan.output
+        if output == "motion" and "jaw_x_rad" not in self._channels:
             raise TakeError(
-                f"These frames are motion of a '{self._space}' face, and '{self.targets[0].name}' "
+                "These frames are ARKit weights, and a face in FLAME's format takes motion. "
+                "Choose a face with ARKit shapes."
+            )
+        if output == "arkit" and "jawOpen" not in self._channels:
+            name = self.targets[0].name if self.targets else "the bundled head"
+            raise TakeError(
+                f"These frames are motion of a '{self._space}' face, and '{name}' "
                 "takes ARKit weights. Choose a face in FLAME's format."
             )
 
@@ -200,8 +233,8 @@ class Take:
     def _begin(self) -> Clip:
         scene = self.scene
         if self._plan.creates_head:
-            head = create_head(scene, self._betas)
-            self._rollback.new_object(head)
+            head = add_face(scene, self.settings.face, self._safe_face, self._betas)
+            forget_if_failed(self._rollback, head)
             self._rollback.attribute(lambda: self.scene.lsf, "head")
             scene.lsf.head = head
             self.new_head = head.name

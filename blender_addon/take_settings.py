@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lsf_backend.protocol import AnimateRequest, ImportRequest
 
+from .faces import FaceChoice
+
 # Layers that add channels beside the face: what they add (``AnimateRequest.extra``), and their
 # strength where nothing is said about it.
 EXTRA_OF_LAYER = {"head": ("head", 0.0), "gaze": ("gaze", 1.0), "breathing": ("breath", 0.0)}
@@ -36,6 +38,9 @@ class TakeSettings:
     # None: the engine's own frames.
     finishing: dict[str, float] | None = dataclasses.field(default_factory=dict)
     identity: str = ""
+    # The face that is added where none is chosen, and the FLAME file between engine and face.
+    face: FaceChoice = FaceChoice()
+    flame: str = ""
     performance: str = ""
     performance_fps: float | None = None
     # The frames are those of an earlier take (``kept_frames``), whatever else is said here.

@@ -20,6 +20,7 @@ from .process import BackendGone, BackendProcess
 
 START_LIMIT_S = 60.0
 CANCEL_LIMIT_S = 5.0
+ASK_LIMIT_S = 120.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +155,37 @@ class Backend:
         self._drop()
         return Failed("engine_unavailable", "The backend did not answer in time.", self._last_log())
 
+    def ask(
+        self,
+        verb: str,
+        fields: dict[str, Any],
+        array: np.ndarray | None = None,
+        limit_s: float = ASK_LIMIT_S,
+    ) -> Message | Failed:
+        """Send one short request and block until it is answered (faces, not sounds)."""
+        if self.busy:
+            return Failed("request_invalid", "A take is being made.", "Wait for it, or cancel it.")
+        hello = self.wait_for_hello()
+        if isinstance(hello, Failed):
+            return hello
+        self._count += 1
+        wanted, end = f"ask-{self._count}", time.monotonic() + limit_s
+        try:
+            self._process.send({**fields, "verb": verb, "id": wanted}, array)  # type: ignore[union-attr]
+            while time.monotonic() < end:
+                message = self._process.receive(0.2)  # type: ignore[union-attr]
+                header = message.header if message is not None else {}
+                if header.get("id") == wanted and header.get("event") == "done":
+                    return message  # type: ignore[return-value]
+                if header.get("id") == wanted and header.get("event") == "error":
+                    return _failed(header)
+        except BackendGone as error:
+            failed = self._failure(error)
+            self._drop()
+            return failed
+        self._drop()
+        return Failed("internal", f"The backend did not answer within {limit_s:.0f} s.")
+
     def step(self, wait_s: float = 0.0) -> list[Event]:
         """All events that are there; blocks up to ``wait_s`` for the first one."""
         if self._job is None:
@@ -226,8 +258,7 @@ class Backend:
             frames = int(header.get("frames", 0))
             return self._finish(Done(cancelled, frames, warnings, metadata, notes))
         if event == "error":
-            code, text = str(header.get("code", "internal")), str(header.get("message", ""))
-            return self._finish(Failed(code, text, str(header.get("hint") or "")))
+            return self._finish(_failed(header))
         return []
 
     def _finish(self, event: Done | Failed) -> list[Event]:
@@ -263,6 +294,11 @@ class Backend:
             self._process.end()
             self.log = list(self._process.log)
         self._process, self.hello = None, None
+
+
+def _failed(header: dict[str, Any]) -> Failed:
+    code, text = str(header.get("code", "internal")), str(header.get("message", ""))
+    return Failed(code, text, str(header.get("hint") or ""))
 
 
 def engine_problem(hello: dict[str, Any], name: str) -> Failed | None:

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create Head: the bundled head, with the chosen identity."""
+"""Create Head: the chosen face, with the chosen identity."""
 
 from __future__ import annotations
 
 import bpy
+import numpy as np
 
-from ..rig.head import create_head
+from .. import runtime
+from ..faces import add_face, converted
+from ..properties import face_choice
 from ..rig.head_file import HeadError, load_betas
 
 
@@ -30,7 +33,7 @@ def show_head(context: bpy.types.Context, head: bpy.types.Object) -> bool:
 
 
 class LSFCreateHead(bpy.types.Operator):
-    """Add the bundled head (52 ARKit shape keys), shaped by the identity file if one is chosen"""
+    """Add the chosen face (bundled head or FLAME file), shaped by the identity file"""
 
     bl_idname = "lsf.create_head"
     bl_label = "Create Head"
@@ -41,14 +44,25 @@ class LSFCreateHead(bpy.types.Operator):
         settings = context.scene.lsf
         try:
             path = bpy.path.abspath(settings.identity) if settings.identity.strip() else ""
-            head = create_head(context.scene, load_betas(path) if path else None)
+            head = new_face(context.scene, load_betas(path) if path else None)
         except HeadError as error:
             settings.report, settings.report_ok = str(error), False
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        settings.head = head
         show_head(context, head)
         return {"FINISHED"}
+
+
+def new_face(scene: bpy.types.Scene, betas: np.ndarray | None) -> bpy.types.Object:
+    """Add the face of the panel's settings and choose it as the scene's head."""
+    choice = face_choice(scene.lsf)
+    if scene.lsf.face_model == "flame" and not choice.flame:
+        raise HeadError("Choose your FLAME file first.")
+    if choice.problem():
+        raise HeadError(choice.problem())
+    safe = converted(runtime.backend(), choice.flame) if choice.flame else None
+    scene.lsf.head = add_face(scene, choice, safe, betas)
+    return scene.lsf.head
 
 
 CLASSES = (LSFCreateHead,)

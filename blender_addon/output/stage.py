@@ -15,12 +15,14 @@ SENSOR_MM = 36.0
 MARGIN = 1.12
 SPECK = 0.1  # of the picture's height
 BACKGROUND = (0.06, 0.07, 0.085)
-FACE_GROUPS = ("upper_face", "jaw")  # the bundled head's; without them the whole mesh is shown
+# The bundled head's (a rig's bone takes the name "jaw"); without them the whole mesh is shown.
+FACE_GROUPS = ("upper_face", "jaw", "jaw_region")
 
 
 def bounds(obj: bpy.types.Object) -> tuple[Vector, Vector]:
     """Lowest and highest corner of the face (or of the whole mesh) in the world."""
-    wanted = {group.index for group in obj.vertex_groups if group.name in FACE_GROUPS}
+    names = FACE_GROUPS if FACE_GROUPS[0] in obj.vertex_groups else ()
+    wanted = {group.index for group in obj.vertex_groups if group.name in names}
     points = [v.co for v in obj.data.vertices if any(g.group in wanted for g in v.groups)]
     points = points or [Vector(corner) for corner in obj.bound_box]
     corners = np.array([obj.matrix_world @ point for point in points])

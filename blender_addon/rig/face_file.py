@@ -24,7 +24,7 @@ from .head_file import (
     regions,
 )
 
-JOINTS = ("root", "neck", "jaw", "eye_left", "eye_right")
+JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
 JAW = 2
 N_EXPRESSION = 50
 # FLAME's axes -> Blender's; ``AXES @ x`` is ``blender_axes(x)``.
@@ -121,7 +121,7 @@ def _build(
         shapes={name: blender_axes(move) for name, move in zip(names, moves, strict=True)},
         **(looks(data) if is_head else _flame_looks(data["f"], weights)),
         # A vertex group with a bone's name would follow that bone.
-        regions={k: v for k, v in regions(data).items() if k not in JOINTS},
+        regions={k + "_region" * (k in JOINTS): v for k, v in regions(data).items()},
         version=version,
     )
     return FaceFile(

@@ -105,7 +105,7 @@ def beside(target: Target, extra: tuple[str, ...]) -> HeadTurn | None:
     rig = family.armature_of(mesh)
     driven = {path for paths in target.paths().values() for path in paths}
     eyes: tuple[str, ...] = ()
-    if "gaze" in extra and target.output == "motion" and rig is not None:
+    if "gaze" in extra and getattr(target, "space", "") == "flame" and rig is not None:
         eyes = tuple(name for name in EYE_BONES if name in rig.pose.bones)
     chosen: tuple[tuple[str, float], ...] = ()
     if "head" in extra and rig is not None:

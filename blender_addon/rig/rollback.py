@@ -70,13 +70,14 @@ class Rollback:
         self.add(restore)
 
     def new_object(self, obj: bpy.types.Object) -> None:
-        """Remember to delete an object with its mesh and materials."""
-        name, mesh = obj.name, obj.data.name
-        materials = [material.name for material in obj.data.materials if material]
+        """Remember to delete a mesh with its materials, or an armature."""
+        name, data, is_mesh = obj.name, obj.data.name, obj.type == "MESH"
+        materials = [m.name for m in obj.data.materials if m] if is_mesh else []
 
         def remove() -> None:
             bpy.data.objects.remove(bpy.data.objects[name])
-            bpy.data.meshes.remove(bpy.data.meshes[mesh])
+            datablocks = bpy.data.meshes if is_mesh else bpy.data.armatures
+            datablocks.remove(datablocks[data])
             for material in materials:
                 bpy.data.materials.remove(bpy.data.materials[material])
 

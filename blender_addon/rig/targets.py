@@ -35,6 +35,11 @@ class Plan:
         """Frames that the targets want (``AnimateRequest.output``)."""
         return self.targets[0].output if self.targets else "arkit"
 
+    @property
+    def face_space(self) -> str:
+        """Face space that ``motion`` has to be in; '' for ARKit weights."""
+        return getattr(self.targets[0], "space", "") if self.targets else ""
+
     def objects(self) -> list[bpy.types.Object]:
         """Objects of all targets, meshes first."""
         found = [obj for target in self.targets for obj in target.objects()]
@@ -76,7 +81,7 @@ def plan(
             warnings += target.concerns()
     if head is not None and problems:
         return Plan(problems=tuple(problems))
-    if len({target.output for target in targets}) > 1:
+    if len({(target.output, getattr(target, "space", "")) for target in targets}) > 1:
         names = ", ".join(target.name for target in targets)
         return Plan(problems=(f"{names} need different frames; animate one after the other.",))
     # A selected mesh that cannot be driven (Blender's default cube) does not stop a take.

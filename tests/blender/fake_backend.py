@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lsf_backend.protocol import AnimateRequest, read_message, write_message
+from lsf_backend.protocol import AnimateRequest, Message, read_message, write_message
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
-from lsf_backend.face.arkit import ARKIT_NAMES  # noqa: E402
+from lsf_backend.errors import LsfError  # noqa: E402
+from lsf_backend.face.arkit import ARKIT_NAMES, EXPRESSION_NAMES  # noqa: E402
+from lsf_backend.face_requests import answer  # noqa: E402
 
 FPS, CHUNK, SECONDS = 25, 20, 3.0
 ENGINE = {
@@ -34,6 +36,16 @@ def curves(first: int, count: int, seed: int) -> np.ndarray:
     t = np.arange(first, first + count)[:, None] / FPS
     c = np.arange(52)[None, :]
     return (0.5 + 0.5 * np.sin(2 * np.pi * t * (0.3 + c / 30) + seed + c)).astype(np.float32)
+
+
+JAW = ("jaw_x_rad", "jaw_y_rad", "jaw_z_rad")
+FLAME = tuple(f"expression_{index}" for index in range(50))
+
+
+def motion(first: int, count: int, seed: int) -> np.ndarray:
+    """[count, 53]: signed expression, a jaw that opens by up to 0.4 rad; by the absolute frame."""
+    wave = curves(first, count, seed)
+    return np.concatenate([wave[:, :50] - 0.5, 0.4 * wave[:, :1], 0 * wave[:, :2]], axis=1)
 
 
 class Fake:
@@ -55,10 +67,24 @@ class Fake:
                 self.send({**hello, "version": "test", "engines": [ENGINE], "future": 1})
             elif verb == "animate":
                 threading.Thread(target=self.animate, args=(header,), daemon=True).start()
+            elif verb in ("convert_face", "identity"):
+                self.answer(verb, message)
             elif verb == "cancel":
                 self.cancelled.add(header["target"])
             elif verb == "shutdown":
                 return
+
+    def answer(self, verb: str, message: Message) -> None:
+        """Faces are the real backend's: they take no engine."""
+        job = message.header["id"]
+        try:
+            array = message.array() if message.payload else None
+            told = answer(verb, message.header, array)
+            betas = told.pop("betas", None)
+            self.send({"event": "done", "id": job, **told}, betas)
+        except LsfError as error:
+            text = {"code": error.code, "message": error.message, "hint": error.hint}
+            self.send({"event": "error", "id": job, **text})
 
     def animate(self, header: dict) -> None:
         request, job = AnimateRequest.from_header(header), header["id"]
@@ -81,13 +107,16 @@ class Fake:
             if job in self.cancelled and "deaf" not in stem:
                 self.send({"event": "done", "id": job, "frames": first, "cancelled": True})
                 return
-            values = curves(first, min(CHUNK, total - first), request.seed)
+            kind = curves if request.output == "arkit" else motion
+            values = kind(first, min(CHUNK, total - first), request.seed)
             if "nan" in stem and first:
                 values[0, 0] = np.nan
             self.send(
                 {"event": "progress", "id": job, "stage": "speaking", "fraction": first / total}
             )
-            names = {"channels": list(ARKIT_NAMES)} if first == 0 else {}
+            shapes = FLAME if request.face_space == "flame" else EXPRESSION_NAMES
+            channels = ARKIT_NAMES if request.output == "arkit" else (*shapes, *JAW)
+            names = {"channels": list(channels)} if first == 0 else {}
             head = {"event": "frames", "id": job, "first_frame": first, "fps": FPS}
             self.send({**head, "face_space": "head", **names}, values)
             if "slow" in stem or "deaf" in stem:

@@ -36,7 +36,7 @@ def test_landmarks_are_found_by_geometry(face: FaceModel) -> None:
     for name, vertex in detected_landmarks(face).items():
         place = (face.v_template[vertex] - SHIFT) / SIZE
         off_mm = 1000 * np.linalg.norm(place - head.v_template[truth[name]])
-        assert off_mm < (25 if name == "nose_tip" else 7), (name, off_mm)  # it has no nose
+        assert off_mm < 7, (name, off_mm)
 
 
 def test_motion_goes_to_arkit_and_back_through_the_file(face: FaceModel, own_cache: Path) -> None:
