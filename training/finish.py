@@ -53,20 +53,25 @@ class Log(L.Callback):
         self.rows = list(state_dict["rows"])
 
 
+class Patience(EarlyStopping):
+    """Early stopping that is still reached when a stopped run is started again."""
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Train nothing more where patience was over."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
+
+
 def callbacks(settings: StageConfig, folder: Path) -> list[L.Callback]:
     """Log, early stopping and checkpoints of a stage."""
     made: list[L.Callback] = [Log(folder)]
     if settings.patience:
-        made.append(EarlyStopping("val_loss", patience=settings.patience, min_delta=0.0))
-    made.append(
-        ModelCheckpoint(
-            folder,
-            filename=Path(runs.BEST).stem,
-            monitor="val_loss",
-            save_last=True,
-            enable_version_counter=False,
-        )
-    )
+        made.append(Patience("val_loss", patience=settings.patience, min_delta=0.0))
+    best, last = (Path(name).stem for name in (runs.BEST, runs.LAST))
+    how = {"save_top_k": 1, "enable_version_counter": False}
+    made.append(ModelCheckpoint(folder, filename=best, monitor="val_loss", **how))
+    # Its own: Lightning's ``save_last`` saves only when the best is saved.
+    made.append(ModelCheckpoint(folder, filename=last, **how))
     return made
 
 
@@ -137,6 +142,7 @@ def export_lsf(
 def draw_curve(path: Path, rows: list[dict[str, float]], title: str) -> None:
     """Plot training and held-out loss over epochs."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
@@ -144,6 +150,7 @@ def draw_curve(path: Path, rows: list[dict[str, float]], title: str) -> None:
     for name, label in (("train_loss", "training"), ("val_loss", "held out")):
         axes.plot(epochs, [row[name] for row in rows], marker=".", label=label)
     axes.set(title=title, xlabel="epoch", ylabel="loss", yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     axes.grid(alpha=0.3, which="both")
     figure.savefig(path, dpi=110)

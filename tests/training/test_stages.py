@@ -166,6 +166,9 @@ def test_it_stops_when_held_out_clips_have_not_improved_and_keeps_the_best(
     best = torch.load(folder / runs.BEST, weights_only=True)
     assert best["epoch"] == 1
     same({f"system.{key}": value for key, value in own.items()}, best["state_dict"])
+    (folder / runs.FINISHED).unlink()
+    train_stage(config, "stage2")  # killed before it said so: trains nothing more
+    assert json.loads((folder / runs.FINISHED).read_text())["epochs"] == 5
 
 
 def test_it_learns(compact_config) -> None:
