@@ -106,7 +106,8 @@ class FaceModel:
             offset = np.zeros((1, 5, 3), np.float32)
         joints = self.j_regressor @ rest + offset
         others = (global_pose, neck_pose, eye_pose)
-        if all(pose is None for pose in others):
+        few = 2 * len(self._jaw_vertices) < self.n_vertices
+        if few and all(pose is None for pose in others):
             return self._jaw_only(rest, expression, jaw_pose, joints)
         turns: np.ndarray = np.broadcast_to(
             np.eye(3, dtype=np.float32), (len(jaw_pose), 5, 3, 3)

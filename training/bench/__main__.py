@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m training.bench``: measure, print a table, write JSON; a GPU with ``--device cuda``.
 
-Parts: fusion, stages, training, compact, memory, metrics. Machines differ and are shared, so the
-ratios of one run are what to compare; every time is the best of several.
+Parts: fusion, stages, training, compact, memory, metrics, skinning. Machines differ and are shared,
+so the ratios of one run are what to compare; every time is the best of several.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from training.bench.compare import measure_compact_engine
 from training.bench.fusion import measure_fusion
 from training.bench.memory import LENGTHS_S, measure_memory
 from training.bench.metrics import measure_metrics
+from training.bench.skinning import measure_skinning
 from training.bench.stages import measure_network, measure_whole
 from training.bench.train import measure_training, training_sizes
 
-PARTS = ("fusion", "stages", "training", "compact", "memory", "metrics")
+PARTS = ("fusion", "stages", "training", "compact", "memory", "metrics", "skinning")
 
 
 def main() -> None:
@@ -97,6 +98,10 @@ def _metrics(args: argparse.Namespace) -> list[dict[str, Any]]:
     return [measure_metrics(*args.scored)]
 
 
+def _skinning(args: argparse.Namespace) -> list[dict[str, Any]]:
+    return measure_skinning()
+
+
 _PART = {
     "fusion": _fusion,
     "stages": _stages,
@@ -104,6 +109,7 @@ _PART = {
     "compact": _compact,
     "memory": _memory,
     "metrics": _metrics,
+    "skinning": _skinning,
 }
 
 
@@ -130,6 +136,11 @@ def _targets(results: dict[str, Any]) -> dict[str, tuple[float, str, bool]]:
         at_most(name, longest["peak_mb"], 2500)
     for row in results.get("metrics", []):
         at_most(f"peak MB for {row['clips']} scored clips", row["peak_mb"], 2048)
+    for row in results.get("skinning", []):
+        at_most(f"seconds of skinning, {row['pose']}", row["ours_s"], 0.1)
+        if "ratio" in row:
+            name = f"times faster than smplx, {row['pose']}"
+            found[name] = (row["ratio"], "above 1", row["ratio"] > 1)
     return found
 
 
