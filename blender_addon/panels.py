@@ -16,6 +16,7 @@ from .operators.identity import LSFAddLandmarks, LSFIdentityFromMesh
 from .operators.performance import LSFImportPerformance
 from .operators.render import LSFRenderVideo
 from .operators.takes import LSFRemoveTake, LSFShowTake, present_take
+from .operators.vertex_cache import LSFVertexCache
 from .output.export import PRESETS
 from .properties import LAYERS, THRESHOLDS, face_choice, take_settings
 from .rig import actions, sound, targets
@@ -231,6 +232,7 @@ class LSF_PT_output(_Panel, bpy.types.Panel):
         for preset in PRESETS:
             operator = row.operator(LSFExport.bl_idname, text=preset.capitalize())
             operator.preset = preset
+        self.layout.operator(LSFVertexCache.bl_idname, icon="FILE_CACHE")
         self.layout.operator(LSFRenderVideo.bl_idname, icon="RENDER_ANIMATION")
 
 

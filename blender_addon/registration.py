@@ -14,7 +14,17 @@ from . import (
     properties,
     runtime,
 )
-from .operators import animate, character, export, head, identity, performance, render, takes
+from .operators import (
+    animate,
+    character,
+    export,
+    head,
+    identity,
+    performance,
+    render,
+    takes,
+    vertex_cache,
+)
 
 CLASSES = (
     preferences.LSFPreferences,
@@ -28,6 +38,7 @@ CLASSES = (
     *performance.CLASSES,
     *export.CLASSES,
     *render.CLASSES,
+    *vertex_cache.CLASSES,
     *panels.CLASSES,
     *panels_character.CLASSES,
 )

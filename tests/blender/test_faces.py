@@ -195,3 +195,23 @@ def test_the_command_makes_a_rig(tmp_path, speech, flame) -> None:
     bpy.ops.wm.open_mainfile(filepath=str(out))
     assert bpy.context.scene.lsf.head.parent.type == "ARMATURE"
     assert "7 expressions" in FaceChoice("", "bones", 7).problem()
+
+
+def test_the_vertex_cache_plays_the_same_vertices(scene, speech, tmp_path) -> None:
+    if "alembic_import" not in dir(bpy.ops.wm):
+        pytest.skip("this build of Blender has no Alembic")
+    scene.render.fps = 25
+    choose(scene, "head", "bones")
+    animate(speech())
+    head, frame = scene.lsf.head, scene.frame_current
+    out = tmp_path / "cache.abc"
+    assert bpy.ops.lsf.vertex_cache(filepath=str(out)) == {"FINISHED"}
+    assert out.is_file() and (scene.frame_current, scene.frame_end) == (frame, 75)
+    copy = next(o for o in scene.objects if o.type == "MESH" and o != head)
+    assert copy.data.shape_keys is None and copy.parent.type == "EMPTY"
+    for at in (1.0, 33.0, 75.0):
+        off = check.evaluated_points(scene, copy, at) - check.evaluated_points(scene, head, at)
+        assert 1000 * np.linalg.norm(off, axis=1).max() < 0.1
+    assert actions.takes_of(targets.owners_of(head)[0]) == ["hello take 1"]
+    with pytest.raises(RuntimeError, match="did not write"):
+        bpy.ops.lsf.vertex_cache(filepath=str(tmp_path / "none" / "cache.abc"))
