@@ -33,6 +33,7 @@ def proposal(obj: bpy.types.Object, others: tuple[bpy.types.Object, ...] = ()) -
     ``others`` are meshes that belong to the character though they do not hang together with it.
     """
     _local(obj)
+    mapped.forget()
     return _put(obj, mapped.proposed(obj, others))
 
 

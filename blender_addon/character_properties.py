@@ -11,6 +11,9 @@ COMPONENTS = (
     ("turn_x_deg", "Nod", "Degrees about the axis to the character's left: opens a jaw"),
     ("turn_y_deg", "Turn", "Degrees about the axis upwards: positive to the character's left"),
     ("turn_z_deg", "Tilt", "Degrees about the axis forward"),
+    ("move_x_mm", "Move Left", "Millimetres to the character's left"),
+    ("move_y_mm", "Move Up", "Millimetres upwards"),
+    ("move_z_mm", "Move Forward", "Millimetres forward"),
 )
 
 
@@ -53,6 +56,15 @@ class LSFCharacter(bpy.types.PropertyGroup):
 
     rows: bpy.props.CollectionProperty(type=LSFMapRow)  # type: ignore[valid-type]
     active: bpy.props.IntProperty(name="Row")  # type: ignore[valid-type]
+    solve: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Solve by Geometry",
+        description=(
+            "Find weights for this mesh's own shapes, whatever their names, that move it as the "
+            "bundled head's would (a mesh in the head's topology only)"
+        ),
+    )
+    solve_keys: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+    solve_report: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
     convention: bpy.props.StringProperty(default="manual")  # type: ignore[valid-type]
     note: bpy.props.StringProperty(name="Note")  # type: ignore[valid-type]
 

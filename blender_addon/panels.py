@@ -90,7 +90,7 @@ class LSF_PT_animate(_Panel, bpy.types.Panel):
         if not plan.problems:
             adds = face_choice(settings).sentence() if plan.creates_head else plan.sentence()
             sentences(box, context, adds, "CHECKMARK")
-        for warning in plan.warnings:
+        for warning in filter(None, (*plan.warnings, plan.still_head)):
             sentences(box, context, warning, "INFO")
         if not settings.audio.strip():
             sentences(box, context, "Choose a sound file.", "INFO")

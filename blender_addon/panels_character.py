@@ -7,7 +7,7 @@ import bpy
 
 from .operators import character
 from .panels import _Panel, sentences
-from .rig import mapped, stored_map
+from .rig import mapped, solved, stored_map
 
 ROWS_SHOWN = 8
 
@@ -23,7 +23,8 @@ class LSF_UL_map(bpy.types.UIList):
         row.prop(item, "enabled", text="")
         split = row.split(factor=0.5)
         kind = "SHAPEKEY_DATA" if item.component == "value" else "BONE_DATA"
-        what = item.target + ("" if item.component == "value" else f" {item.component[5]}")
+        part = "" if item.component == "value" else f" {item.component.replace('_', ' ')}"
+        what = item.target + part
         cell = split.row(align=True)
         cell.active = item.enabled
         cell.label(text=what or "?", icon=kind)
@@ -48,6 +49,12 @@ class LSF_PT_character(_Panel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, obj = self.layout, character.chosen(context)
         kept = stored_map.stored(obj)
+        if obj.lsf_character.solve:
+            sentences(layout, context, obj.lsf_character.solve_report, "CHECKMARK")
+        if solved.has_topology(obj):
+            on = obj.lsf_character.solve
+            icon = "CHECKBOX_HLT" if on else "CHECKBOX_DEHLT"
+            layout.operator(character.LSFMapSolve.bl_idname, icon=icon, depress=on)
         if kept is None:
             target = mapped.recognise(obj)
             how = "Names decide at every take." if target is None else f"{target.summary()}."

@@ -20,7 +20,7 @@ from lsf_backend.protocol import AnimateRequest, ImportRequest
 from . import kept_frames
 from .bridge.backend import Backend, Done, Event, Failed, Frames, Progress
 from .faces import add_face, converted, forget_if_failed
-from .rig import actions, check, face_rig, lip_gap, sound, targets, timing
+from .rig import actions, check, face_rig, lip_gap, mapped, sound, targets, timing
 from .rig.clip import Clip, ClipError
 from .rig.head import VERSION_PROPERTY, betas_of
 from .rig.head_file import HeadError, load_betas
@@ -63,6 +63,7 @@ class Take:
         self._measured: list[str] = []
         if settings.missing():
             raise TakeError(settings.missing())
+        mapped.forget()
         self._plan = targets.plan(scene, selected, settings.extra())
         problems = (*self._plan.problems, *targets.damage(self._plan))
         if problems:
@@ -268,6 +269,8 @@ class Take:
         kept = kept_frames.Kept(values, self._channels, self._motion_fps, self._space)
         kept_frames.keep(bpy.data.actions[self._clip.name], kept)
         known = () if self._plan.creates_head else self._plan.warnings
+        if self._plan.still_head and "head_x_rad" in self._channels:
+            known = (*known, self._plan.still_head)
         told = (*self._clip.notes, *self._measured, *done.warnings, *done.notes)
         self.report += [*known, *told]
         self._set_scene()

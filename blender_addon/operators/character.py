@@ -10,7 +10,7 @@ import bpy
 from .. import character_files, kept_frames, runtime
 from ..retarget.channels import all_channels
 from ..retarget.model import MapError
-from ..rig import stored_map
+from ..rig import solved, stored_map
 from .animate import begin, end, selected_meshes
 from .takes import present_take, proposed_path
 
@@ -33,6 +33,10 @@ class _OfCharacter:
             return False
         if chosen(context) is None:
             cls.poll_message_set("Choose a head, or select a mesh")  # type: ignore[attr-defined]
+            return False
+        if chosen(context).library is not None:
+            text = "The mesh is linked from another file; make it local first"
+            cls.poll_message_set(text)  # type: ignore[attr-defined]
             return False
         return True
 
@@ -123,6 +127,35 @@ class LSFMapSource(_OfCharacter, bpy.types.Operator):
         if not 0 <= character.active < len(character.rows):
             return {"CANCELLED"}
         character.rows[character.active].sources = self.source
+        return {"FINISHED"}
+
+
+class LSFMapSolve(_OfCharacter, bpy.types.Operator):
+    """Find weights for the mesh's own shapes by geometry instead of names, or go back to names"""
+
+    bl_idname = "lsf.map_solve"
+    bl_label = "Solve by Geometry"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Switch it on, with the fit per shape in mm, or off."""
+        obj = chosen(context)
+        character = obj.lsf_character
+        if character.solve:
+            character.solve, character.solve_report = False, ""
+            return {"FINISHED"}
+        keys = solved.usable_keys(obj) if solved.has_topology(obj) else []
+        if not keys:
+            text = (
+                "has no shape key that moves it"
+                if solved.has_topology(obj)
+                else ("is not in the bundled head's topology; its names decide")
+            )
+            self.report({"ERROR"}, f"'{obj.name}' {text}.")
+            return {"CANCELLED"}
+        character.solve, character.solve_keys = True, "\n".join(keys)
+        character.solve_report = solved.report(obj, keys)
+        context.scene.lsf.head = obj
+        self.report({"INFO"}, character.solve_report)
         return {"FINISHED"}
 
 
@@ -219,6 +252,7 @@ CLASSES = (
     LSFMapAdd,
     LSFMapRemove,
     LSFMapSource,
+    LSFMapSolve,
     LSFMapSave,
     LSFMapLoad,
     LSFMapApply,

@@ -153,18 +153,20 @@ def bone_rows(bones: Mapping[str, tuple[str, ...]], reached: set[str]) -> list[R
         def bone(choices: tuple[str, ...], spelled: dict[str, str] = spelled) -> str:
             return next((spelled[choice] for choice in choices if choice in spelled), "")
 
-        def row(name: str, axis: str, sources: dict[str, float], owner: str = armature) -> Row:
+        def row(
+            name: str, component: str, sources: dict[str, float], owner: str = armature
+        ) -> Row:
             limit = max(abs(gain) for gain in sources.values())
-            target = Target(owner, name, BONE, f"turn_{axis}_deg")
+            target = Target(owner, name, BONE, component)
             return Row(target, tuple(sources.items()), low=-limit, high=limit)
 
         jaw = bone(conventions.JAW_BONES)
         # Character Creator has both: its jaw key only shapes what the bone moves.
         if jaw and ("jawOpen" not in reached or "ccbase" in plain(jaw)):
-            opening = row(jaw, "x", {"jawOpen": conventions.JAW_OPEN_DEG})
+            opening = row(jaw, "turn_x_deg", {"jawOpen": conventions.JAW_OPEN_DEG})
             side = conventions.JAW_SIDE_DEG
             rows.append(dataclasses.replace(opening, low=0.0))
-            rows.append(row(jaw, "y", {"jawLeft": side, "jawRight": -side}))
+            rows.append(row(jaw, "turn_y_deg", {"jawLeft": side, "jawRight": -side}))
         for side, arkit, left in (("left", "Left", "Out"), ("right", "Right", "In")):
             eye = bone(conventions.EYE_BONES[side])
             right = "In" if left == "Out" else "Out"
@@ -172,12 +174,17 @@ def bone_rows(bones: Mapping[str, tuple[str, ...]], reached: set[str]) -> list[R
             if eye and f"eyeLookUp{arkit}" not in reached:
                 up_down = {"Down": degrees["Down"], "Up": -degrees["Up"]}
                 sideways = {left: degrees[left], right: -degrees[right]}
-                for axis, ways in (("x", up_down), ("y", sideways)):
+                for component, ways in (("turn_x_deg", up_down), ("turn_y_deg", sideways)):
                     sources = {f"eyeLook{way}{arkit}": gain for way, gain in ways.items()}
-                    rows.append(row(eye, axis, sources))
+                    rows.append(row(eye, component, sources))
             lid = bone(conventions.LID_BONES[side])
-            if lid and f"eyeBlink{arkit}" not in reached:
-                rows.append(row(lid, "x", {f"eyeBlink{arkit}": conventions.LID_DEG}))
+            control = bone(conventions.LID_CONTROLS[side][:1])
+            if f"eyeBlink{arkit}" in reached:
+                continue
+            if lid:
+                rows.append(row(lid, "turn_x_deg", {f"eyeBlink{arkit}": conventions.LID_DEG}))
+            elif control:
+                rows.append(row(control, "move_y_mm", {f"eyeBlink{arkit}": -conventions.LID_MM}))
     return rows
 
 

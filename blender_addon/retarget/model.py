@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The retarget map: rows of target <- sum of source x gain + offset, clamped; versioned JSON.
 
-A target is a shape key of a mesh (``value``) or a bone's turn in degrees about the character's own
-axes: x to its left (positive nods down and opens a jaw), y up (positive turns to its left), z
-forward. Sources are ARKit names or visemes such as ``oculus:aa``; several may feed one target, one
-may feed many, and rows may name many meshes.
+A target is a shape key of a mesh (``value``), a bone's turn in degrees about the character's own
+axes (x to its left: positive nods down and opens a jaw; y up: positive turns to its left; z
+forward), or a bone's move in mm along them. Sources are ARKit names, visemes such as ``oculus:aa``
+or channels beside the face; several may feed one target, one may feed many, and rows may name many
+meshes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from .channels import is_channel
 FORMAT = "lsf-retarget"
 VERSION = 1
 KEY, BONE = "shape_key", "bone"
-COMPONENTS = {KEY: ("value",), BONE: ("turn_x_deg", "turn_y_deg", "turn_z_deg")}
+TURNS = ("turn_x_deg", "turn_y_deg", "turn_z_deg")
+MOVES = ("move_x_mm", "move_y_mm", "move_z_mm")
+COMPONENTS = {KEY: ("value",), BONE: (*TURNS, *MOVES)}
 LARGEST = 1000.0
 MAX_ROWS = 10_000
 

@@ -71,12 +71,16 @@ def turn_curves(rig: bpy.types.Object, bone: str, turn_deg: np.ndarray) -> list[
 def shares(rig: bpy.types.Object, bone: str, mesh: bpy.types.Object) -> np.ndarray:
     """How much each vertex [V] 0..1 follows a bone or the bones below it."""
     found = np.zeros(len(mesh.data.vertices))
-    below = [bone, *(child.name for child in rig.data.bones[bone].children_recursive)]
-    groups = {mesh.vertex_groups[name].index for name in below if name in mesh.vertex_groups}
-    if not groups:
+    below = {bone, *(child.name for child in rig.data.bones[bone].children_recursive)}
+    inside_of = {  # groups without a deforming bone of their name move nothing
+        group.index: group.name in below
+        for group in mesh.vertex_groups
+        if group.name in rig.data.bones and rig.data.bones[group.name].use_deform
+    }
+    if not any(inside_of.values()):
         return found
     for vertex in mesh.data.vertices:
-        weights = [(g.group in groups, g.weight) for g in vertex.groups]
+        weights = [(inside_of[g.group], g.weight) for g in vertex.groups if g.group in inside_of]
         total = sum(weight for _, weight in weights)
         if total > 0.0:
             found[vertex.index] = sum(weight for inside, weight in weights if inside) / total
@@ -87,6 +91,27 @@ def matrix_of(turn_rad: np.ndarray) -> np.ndarray:
     """Rotation matrix [3, 3] of a rotation vector [3]."""
     way = Vector(turn_rad)
     return np.array(Matrix.Rotation(way.length, 3, way) if way.length > 1e-9 else np.eye(3))
+
+
+def move_curves(
+    rig: bpy.types.Object, bone: str, move_mm: np.ndarray, unit_m: float
+) -> list[Curve]:
+    """Curves that move a pose bone: move_mm [T, 3] along the character's axes."""
+    rest = np.array(rig.pose.bones[bone].bone.matrix_local.to_3x3())
+    scale = float(np.mean(np.abs(rig.matrix_world.to_scale()))) * unit_m * 1000.0
+    own = move_mm @ axes_of(rig).T @ rest / max(scale, 1e-12)
+    owner, path = Owner.of(rig), bone_path(bone, "location")
+    return [
+        Curve(owner, path, np.ascontiguousarray(part, dtype=np.float32), index)
+        for index, part in enumerate(own.T)
+    ]
+
+
+def apart_mm(rig: bpy.types.Object, upper: str, lower: str, unit_m: float) -> float:
+    """How far one bone's head is above another's, in mm of the world."""
+    between = np.array(rig.data.bones[upper].head_local - rig.data.bones[lower].head_local)
+    scale = float(np.mean(np.abs(rig.matrix_world.to_scale()))) * unit_m * 1000.0
+    return float(between @ axes_of(rig)[:, 1]) * scale
 
 
 def _axis_angles(turn: np.ndarray, angle: np.ndarray) -> np.ndarray:
@@ -108,36 +133,45 @@ def _eulers(quaternions: np.ndarray, order: str) -> np.ndarray:
     return np.array(found)
 
 
-def jaw_degrees(
-    rig: bpy.types.Object, jaw: str, eyes: tuple[str, ...], meshes: list[bpy.types.Object]
-) -> float | None:
-    """Angle that opens the mouth as far as the bundled head's, for its size; None: not known.
-
-    The lever is the way from the jaw bone's head to the foremost vertex that it carries (its tail
-    where it carries none), the size that of the face the distance between the eye bones.
-    """
+def wanted_opening(rig: bpy.types.Object, eyes: tuple[str, ...]) -> float | None:
+    """How far jawOpen should part the lips, in the armature's unit; None where eyes are missing."""
     bones = rig.data.bones
     if len(eyes) != 2:
         return None
-    apart = float(np.linalg.norm(np.array(bones[eyes[0]].head_local - bones[eyes[1]].head_local)))
-    axes, head = axes_of(rig), np.array(bones[jaw].head_local)
-    points = np.concatenate([np.zeros((0, 3)), *(_carried(rig, jaw, mesh) for mesh in meshes)])
-    if not len(points):
-        points = np.array(bones[jaw].tail_local)[None]
-    out = (points - head) @ axes
-    front = out[out[:, 2].argmax()]
-    lever = float(np.hypot(front[1], front[2]))
-    if apart < 1e-6 or lever < 1e-6:
+    between = np.array(bones[eyes[0]].head_local - bones[eyes[1]].head_local)
+    return _EYE_TO_LIP_OPENING * float(np.linalg.norm(between)) or None
+
+
+def jaw_degrees(rig: bpy.types.Object, jaw: str, opening: float) -> float | None:
+    """Angle at which the tip of a jaw bone goes as far as the lips should part (their stand-in)."""
+    bone = rig.data.bones[jaw]
+    out = np.array(bone.tail_local - bone.head_local) @ axes_of(rig)
+    lever = float(np.hypot(out[1], out[2]))
+    if lever < 1e-6:
         return None
-    half = min(0.5 * _EYE_TO_LIP_OPENING * apart / lever, 0.9)
-    return float(np.clip(math.degrees(2.0 * math.asin(half)), *_JAW_DEG))
+    half = min(0.5 * opening / lever, 0.9)
+    return clipped_jaw(math.degrees(2.0 * math.asin(half)))
 
 
-def _carried(rig: bpy.types.Object, bone: str, mesh: bpy.types.Object) -> np.ndarray:
-    """Vertices [n, 3] of a mesh that mostly follow a bone, in the armature's space."""
-    matrix = rig.matrix_world.inverted_safe() @ mesh.matrix_world
-    inside = np.flatnonzero(shares(rig, bone, mesh) > 0.5)
-    return np.array([matrix @ mesh.data.vertices[i].co for i in inside.tolist()]).reshape(-1, 3)
+def clipped_jaw(degrees: float) -> float:
+    """Within what jaws do, whatever a rest pose says."""
+    return float(np.clip(degrees, *_JAW_DEG))
+
+
+def carried_way(
+    rig: bpy.types.Object,
+    bone: str,
+    turn_deg: np.ndarray,
+    mesh: bpy.types.Object,
+    points: np.ndarray,
+    share: np.ndarray,
+) -> np.ndarray:
+    """Where a turned bone takes points [n, 3] of a mesh (its space) that follow it by a share."""
+    to_rig = np.array(rig.matrix_world.inverted_safe() @ mesh.matrix_world)
+    arm = points @ to_rig[:3, :3].T + to_rig[:3, 3] - np.array(rig.data.bones[bone].head_local)
+    turn = np.radians(turn_deg) @ axes_of(rig).T
+    turned = arm @ matrix_of(turn).T - arm
+    return np.asarray(share[:, None] * (turned @ np.linalg.inv(to_rig[:3, :3]).T))
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ LIFE_SIZE_MM, USUAL_MM = (8.0, 100.0), 29.3
 _JAW = ARKIT_NAMES.index("jawOpen")
 _CLOSE = ARKIT_NAMES.index("mouthClose")
 _STRIP = 0.1  # of the largest drop: 3 mm on a life-size face
+_ROUNDS = 4
 _HALF = 0.5  # channels are measured around a half-open jaw, where a map that subtracts is linear
 
 
@@ -77,6 +78,38 @@ def measure(scene: bpy.types.Scene, target: Target) -> LipGap | None:
     return LipGap(mesh.name, values, rest, len(upper), life_size)
 
 
+def jaw_angle(
+    rig: bpy.types.Object, jaw: str, opening: float, mesh: bpy.types.Object, trial_deg: float
+) -> float | None:
+    """Turn of a jaw bone that parts the lips of a mesh by ``opening`` (the armature's unit).
+
+    Found on the mesh's own lips, which may follow the jaw in part; None where there are none.
+    """
+    share = bones.shares(rig, jaw, mesh)
+    if not share.any():
+        return None
+    rest = _points(mesh.data.vertices)
+    up = np.array(mesh.matrix_world.inverted_safe().to_3x3())[:, 2]
+    up = up / max(float(np.linalg.norm(up)), 1e-12)
+    scales = (np.mean(np.abs(obj.matrix_world.to_scale())) for obj in (mesh, rig))
+    size = float(np.divide(*scales))
+
+    def way(degrees: float) -> np.ndarray:
+        turn = np.array([degrees, 0.0, 0.0])
+        return bones.carried_way(rig, jaw, turn, mesh, rest, share)
+
+    found, degrees = _lips(rest, way(trial_deg), up), trial_deg
+    if found is None:
+        return None
+    for _ in range(_ROUNDS):  # an arc is not a line
+        moved = way(degrees)
+        parted = size * float(((moved[found[0]] - moved[found[1]]) @ up).mean())
+        if parted <= 0.0:
+            return None
+        degrees = bones.clipped_jaw(degrees * opening / parted)
+    return degrees
+
+
 class _Moved:
     """Where a target moves the vertices of a mesh, from its keys and the bones that carry it."""
 
@@ -123,14 +156,8 @@ class _Moved:
             if (rig_name, name) not in self._shares:
                 self._shares[rig_name, name] = bones.shares(rig, name, self._mesh)
             share = self._shares[rig_name, name][chosen]
-            if not share.any():
-                continue
-            to_rig = np.array(rig.matrix_world.inverted_safe() @ self._mesh.matrix_world)
-            points = rest @ to_rig[:3, :3].T + to_rig[:3, 3]
-            arm = points - np.array(rig.data.bones[name].head_local)
-            turn = np.radians(turn_deg[0]) @ bones.axes_of(rig).T
-            turned = arm @ bones.matrix_of(turn).T - arm
-            way += share[:, None] * (turned @ np.linalg.inv(to_rig[:3, :3]).T)
+            if share.any():
+                way += bones.carried_way(rig, name, turn_deg[0], self._mesh, rest, share)
         return way
 
 
@@ -170,11 +197,12 @@ def _lips(
     off -= 0.5 * (off[lips].min() + off[lips].max())
     # One pair in each of some strips around the middle: the inner rims, nearest to each other.
     strip = np.rint(off / (_STRIP * size)).astype(int)
+    places = sorted(set(strip[lips].tolist()), key=abs)
+    near_middle = [place for place in places if abs(place) <= PAIRS // 2]
     best = []
-    for place in range(-(PAIRS // 2), PAIRS // 2 + 1):
+    for place in near_middle if len(near_middle) >= FEWEST_PAIRS else places[:FEWEST_PAIRS]:
         inside = np.flatnonzero(lips & (strip == place))
-        if len(inside):
-            best.append(inside[apart[inside].argmin()])
+        best.append(inside[apart[inside].argmin()])
     return (found[best, 0], found[best, 1]) if len(best) >= FEWEST_PAIRS else None
 
 

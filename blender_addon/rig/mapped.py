@@ -14,13 +14,15 @@ import numpy as np
 
 from ..retarget import conventions
 from ..retarget.apply import curves
+from ..retarget.channels import channel_curves
 from ..retarget.matching import Character, propose
-from ..retarget.model import BONE, KEY, RetargetMap, Row
+from ..retarget.model import BONE, KEY, MOVES, TURNS, RetargetMap, Row
 from ..retarget.model import Target as Place
 from ..retarget.report import FitReport, report
 from ..retarget.tokens import plain
-from . import arkit_mesh, bones, family, stored_map
-from .target import Curve, Owner, shape_key_path
+from . import arkit_mesh, bones, family, lip_gap, solved, stored_map
+from .names import ARKIT_NAMES
+from .target import Curve, Owner, bone_path, shape_key_path
 
 FEWEST_SHAPES = 3
 
@@ -32,11 +34,14 @@ class Mapped:
     name: str
     retarget: RetargetMap
     automatic: bool = True
+    solved: tuple[str, ...] = ()  # keys of the mesh whose weights are found by geometry
     output: str = "arkit"
 
     def objects(self) -> list[bpy.types.Object]:
         """Return meshes, the chosen one first where it moves, then armatures."""
         owners = dict.fromkeys(row.target.owner for row in self.rows())
+        if self.solved and self.name in bpy.data.objects:
+            owners = {self.name: None, **owners}
         found = [bpy.data.objects[name] for name in owners]
         rigs = [obj for obj in found if obj.type == "ARMATURE"]
         meshes = [obj for obj in found if obj.type == "MESH"]
@@ -46,19 +51,30 @@ class Mapped:
         return [*sorted(meshes, key=lambda obj: obj != own), *rigs]
 
     def rows(self) -> list[Row]:
-        """Rows that are on and whose key or bone is there."""
-        return [row for row in self.retarget.rows if row.enabled and _there(row.target)]
+        """Rows that are on and whose key or bone is there; a solved mesh has none."""
+        return [
+            row
+            for row in self.retarget.rows
+            if row.enabled
+            and _there(row.target)
+            and not (self.solved and row.target.owner == self.name)
+        ]
 
     def paths(self) -> dict[Owner, set[str]]:
         """Give the values of the mapped keys and the rotations of the mapped bones."""
         found: dict[Owner, set[str]] = {}
+        own = bpy.data.objects.get(self.name)
+        if self.solved and own is not None:
+            found[Owner.of(own.data.shape_keys)] = {shape_key_path(n) for n in self.solved}
         for row in self.rows():
             obj = bpy.data.objects[row.target.owner]
             if row.target.kind == KEY:
                 path = shape_key_path(row.target.name)
                 found.setdefault(Owner.of(obj.data.shape_keys), set()).add(path)
             else:
-                path = bones.rotation_path(obj, row.target.name)
+                name = row.target.name
+                turned = row.target.component in TURNS
+                path = bones.rotation_path(obj, name) if turned else bone_path(name, "location")
                 found.setdefault(Owner.of(obj), set()).add(path)
         return found
 
@@ -69,20 +85,31 @@ class Mapped:
             for p, made in self._made(values, channels).items()
             if p.kind == KEY
         ]
-        for (rig, bone), turn in self.turns(values, channels).items():
+        found += self._solved(values, channels)
+        made = self._made(values, channels)
+        for (rig, bone), turn in _by_bone(made, TURNS).items():
             found += bones.turn_curves(bpy.data.objects[rig], bone, turn)
+        for (rig, bone), move in _by_bone(made, MOVES).items():
+            obj = bpy.data.objects[rig]
+            found += bones.move_curves(obj, bone, move, _unit_m(obj))
         return found
+
+    def _solved(self, values: np.ndarray, channels: tuple[str, ...]) -> list[Curve]:
+        if not self.solved:
+            return []
+        own = bpy.data.objects[self.name]
+        sources = channel_curves(values, ARKIT_NAMES, channels)
+        arkit = np.stack([sources[name] for name in ARKIT_NAMES], axis=1)
+        weights = solved.weights(own, list(self.solved), arkit).astype(np.float32)
+        owner = Owner.of(own.data.shape_keys)
+        pairs = zip(self.solved, weights.T, strict=True)
+        return [Curve(owner, shape_key_path(name), part) for name, part in pairs]
 
     def turns(
         self, values: np.ndarray, channels: tuple[str, ...]
     ) -> dict[tuple[str, str], np.ndarray]:
         """Turns [T, 3] in degrees about the character's axes, by armature and bone."""
-        found: dict[tuple[str, str], np.ndarray] = {}
-        for place, made in self._made(values, channels).items():
-            if place.kind != KEY:
-                turn = found.setdefault((place.owner, place.name), np.zeros((len(values), 3)))
-                turn[:, "xyz".index(place.component[5])] = made
-        return found
+        return _by_bone(self._made(values, channels), TURNS)
 
     def _made(self, values: np.ndarray, channels: tuple[str, ...]) -> dict[Place, np.ndarray]:
         return curves(dataclasses.replace(self.retarget, rows=tuple(self.rows())), values, channels)
@@ -103,6 +130,8 @@ class Mapped:
 
     def summary(self) -> str:
         """Say what the names are and how much of the face is reached."""
+        if self.solved:
+            return f"{self.name}: {len(self.solved)} shapes solved by geometry"
         return f"{self.name}: {self.fit().headline().rstrip('.')}"
 
     def fit(self) -> FitReport:
@@ -111,7 +140,7 @@ class Mapped:
 
     def concerns(self) -> list[str]:
         """What is not driven, the important first; drivers, muted shapes, constraints."""
-        found = self.fit().sentences()
+        found = [] if self.solved else self.fit().sentences()
         for obj in self.objects():
             names = [row.target.name for row in self.rows() if row.target.owner == obj.name]
             if obj.type == "MESH" and obj.data.shape_keys is not None:
@@ -126,6 +155,11 @@ def recognise(obj: bpy.types.Object) -> Mapped | None:
     if obj.type != "MESH":
         return None
     kept = stored_map.stored(obj)
+    if obj.lsf_character.solve and solved.has_topology(obj) and obj.data.shape_keys is not None:
+        there = obj.data.shape_keys.key_blocks
+        keys = tuple(k for k in obj.lsf_character.solve_keys.split("\n") if k in there)
+        if keys:
+            return Mapped(obj.name, kept or RetargetMap(), False, keys)
     if kept is not None:
         found = Mapped(obj.name, kept, automatic=False)
         return found if found.paths() else None
@@ -159,9 +193,28 @@ def _cached(
     return propose(Character(dict(shape_keys), dict(bone_names)))
 
 
+def _by_bone(
+    made: dict[Place, np.ndarray], components: tuple[str, ...]
+) -> dict[tuple[str, str], np.ndarray]:
+    """Gather a bone's components into [T, 3]."""
+    found: dict[tuple[str, str], np.ndarray] = {}
+    for place, values in made.items():
+        if place.component in components:
+            whole = found.setdefault((place.owner, place.name), np.zeros((len(values), 3)))
+            whole[:, components.index(place.component)] = values
+    return found
+
+
+def _unit_m(obj: bpy.types.Object) -> float:
+    scenes = obj.users_scene
+    return float(scenes[0].unit_settings.scale_length) if scenes else 1.0
+
+
 def _fitted(row: Row, meshes: list[bpy.types.Object]) -> Row:
-    """Scale the row that opens a jaw bone to the character's own jaw."""
+    """Scale the rows of a jaw bone and of lid controls to the character's rest pose."""
     place = row.target
+    if place.component in MOVES:
+        return _fitted_lid(row)
     opens = place.component == "turn_x_deg" and row.high == conventions.JAW_OPEN_DEG
     if place.kind != BONE or not opens:
         return row
@@ -176,6 +229,18 @@ def _fitted(row: Row, meshes: list[bpy.types.Object]) -> Row:
     return dataclasses.replace(row, sources=sources, high=degrees)
 
 
+def _fitted_lid(row: Row) -> Row:
+    """Let an upper lid's control go down as far as the lower one's is below it."""
+    rig = bpy.data.objects[row.target.owner]
+    spelled = {plain(name): name for name in rig.data.bones.keys()}
+    for upper, lower in conventions.LID_CONTROLS.values():
+        if plain(row.target.name) == upper and lower in spelled:
+            way = bones.apart_mm(rig, row.target.name, spelled[lower], _unit_m(rig))
+            sources = tuple((name, -way) for name, _ in row.sources)
+            return dataclasses.replace(row, sources=sources, low=-abs(way), high=abs(way))
+    return row
+
+
 @functools.lru_cache(maxsize=64)
 def _jaw_degrees(
     rig_name: str, jaw: str, rest: tuple[float, ...], sizes: tuple[tuple[str, int], ...]
@@ -187,8 +252,20 @@ def _jaw_degrees(
         next((spelled[name] for name in names if name in spelled), "")
         for names in conventions.EYE_BONES.values()
     )
-    meshes = [bpy.data.objects[name] for name, _ in sizes]
-    return bones.jaw_degrees(rig, jaw, tuple(filter(None, found)), meshes)
+    opening = bones.wanted_opening(rig, tuple(filter(None, found)))
+    if opening is None:
+        return None
+    for name, _ in sizes:
+        usual = conventions.JAW_OPEN_DEG
+        angle = lip_gap.jaw_angle(rig, jaw, opening, bpy.data.objects[name], usual)
+        if angle is not None:
+            return angle
+    return bones.jaw_degrees(rig, jaw, opening)
+
+
+def forget() -> None:
+    """Measure rest poses anew: a take begins, a map is built, another file is loaded."""
+    _jaw_degrees.cache_clear()
 
 
 def _meshes(name: str, retarget: RetargetMap) -> list[bpy.types.Object]:
@@ -216,7 +293,7 @@ def _bone_concerns(rig: bpy.types.Object, names: list[str]) -> list[str]:
         if any(not c.mute and c.influence > 0 for c in rig.pose.bones[name].constraints)
     ]
     data, found = rig.animation_data, []
-    driven = {bones.rotation_path(rig, name) for name in names}
+    driven = {p for n in names for p in (bones.rotation_path(rig, n), bone_path(n, "location"))}
     drivers = [d for d in (data.drivers if data else ()) if d.data_path in driven]
     if held:
         found.append(f"Constraints may hold {len(held)} bones of '{rig.name}': {', '.join(held)}.")

@@ -29,6 +29,7 @@ class Plan:
     creates_head: bool = False
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    still_head: str = ""  # why turns of the head, where frames have any, would not show
 
     @property
     def output(self) -> str:
@@ -87,11 +88,12 @@ def plan(
     # A selected mesh that cannot be driven (Blender's default cube) does not stop a take.
     if targets:
         turned = head_turn.beside(targets[0], extra)
+        still = ""
         if turned is not None:
             targets.append(turned)
         elif "head" in extra:
-            warnings.append(f"'{targets[0].name}' has no neck or head bone that could turn.")
-        return Plan(tuple(targets), warnings=(*warnings, *problems))
+            still = f"'{targets[0].name}' has no neck or head bone that could turn."
+        return Plan(tuple(targets), warnings=(*warnings, *problems), still_head=still)
     short = tuple(text.split(". ")[0].rstrip(".") + "." for text in problems)
     return Plan(creates_head=True, warnings=short)
 

@@ -89,6 +89,25 @@ def test_a_jaw_bone_parts_the_lips_that_it_carries(scene) -> None:
     assert found.rest_mm == pytest.approx(1.0, abs=0.01)
 
 
+@pytest.mark.parametrize("follows", [1.0, 0.5])
+def test_the_jaw_turns_until_the_lips_that_it_carries_part_enough(scene, follows) -> None:
+    """Lips that follow half need twice the turn; groups without bones count for nothing."""
+    eyes = {"eye.L": EYES[0], "eye.R": EYES[1]}
+    rig = make_rig({"jaw": JAW, "neck": ((0, 0, -0.1), (0, 0, 0)), **eyes})
+    mesh = bpy.data.meshes.new("Lips")
+    xs = np.linspace(-0.02, 0.02, 9)
+    rows = [[(x, y, z) for x in xs] for y, z in ((-0.08, 0.0005), (-0.08, -0.0005), (-0.02, 0.05))]
+    mesh.from_pydata([point for row in rows for point in row], [], [])
+    face = bpy.data.objects.new("Lips", mesh)
+    scene.collection.objects.link(face)
+    bind(face, rig, {"neck": list(range(27)), "region": list(range(27))})
+    face.vertex_groups.new(name="jaw").add(list(range(9, 18)), follows, "REPLACE")
+    face.vertex_groups["neck"].add(list(range(9, 18)), 1.0 - follows, "REPLACE")
+    found = lip_gap.measure(scene, targets.target_of(face))
+    assert found is not None
+    assert found.per_weight_mm[JAW_OPEN] == pytest.approx(1000 * 0.467 * 0.06, rel=0.1)
+
+
 def test_no_lips_no_measure(scene) -> None:
     flat = make_face("Flat", ("jawOpen", "mouthClose"))
     for block in flat.data.shape_keys.key_blocks:

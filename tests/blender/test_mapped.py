@@ -141,7 +141,8 @@ def test_the_angle_of_a_jaw_fits_the_face_not_the_units(scene, size) -> None:
         place = {"jaw": ((0, 0, 0), (0, -lever * size, 0))}
         eyes = {f"eye.{s}": tuple(size * _v(p) for p in EYES[i]) for i, s in enumerate("LR")}
         rig = make_rig({**place, **eyes}, name="Any")
-        found = bones.jaw_degrees(rig, "jaw", ("eye.L", "eye.R"), [])
+        opening = bones.wanted_opening(rig, ("eye.L", "eye.R"))
+        found = bones.jaw_degrees(rig, "jaw", opening)
         bpy.data.objects.remove(rig)
         return found
 
