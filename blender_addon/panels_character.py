@@ -22,7 +22,7 @@ class LSF_UL_map(bpy.types.UIList):
         row = layout.row(align=True)
         row.prop(item, "enabled", text="")
         split = row.split(factor=0.5)
-        kind = "SHAPEKEY_DATA" if item.component == "value" else "BONE_DATA"
+        kind = "NONE" if item.component == "value" else "BONE_DATA"
         part = "" if item.component == "value" else f" {item.component.replace('_', ' ')}"
         what = item.target + part
         cell = split.row(align=True)
@@ -31,7 +31,6 @@ class LSF_UL_map(bpy.types.UIList):
         cell = split.row(align=True)
         cell.active = item.enabled
         cell.prop(item, "sources", text="", emboss=False)
-        cell.prop(item, "gain", text="", emboss=False)
 
 
 class LSF_PT_character(_Panel, bpy.types.Panel):

@@ -81,7 +81,7 @@ class Take:
     def _request(self) -> AnimateRequest | ImportRequest:
         request = self.settings.request()
         if not isinstance(request, AnimateRequest):
-            return request
+            return dataclasses.replace(request, output=self._wanted()[0])
         if self._plan.creates_head:
             return self.settings.face.asked_of(request, self.settings.flame)
         mesh, plan = self._first_mesh(), self._plan
@@ -198,9 +198,20 @@ class Take:
         if self._count >= max(1, math.ceil(self._landed * LANDING_GROWTH)):
             self._land()
 
+    def _wanted(self) -> tuple[str, str]:
+        """Output and face space that the targets need, '' where any space does."""
+        face, plan = self.settings.face, self._plan
+        if not plan.creates_head:
+            return plan.output, plan.face_space
+        return face.output, face.space if face.output == "motion" else ""
+
     def _check_channels(self) -> None:
-        creates = self._plan.creates_head
-        output = self.settings.face.output if creates else self._plan.output
+        output, space = self._wanted()
+        if space and self._space != space:
+            raise TakeError(
+                f"These frames are motion of a '{self._space}' face, and the face to be moved is a "
+                f"'{space}' one: their numbers do not mean the same shapes."
+            )
         if output == "motion" and "jaw_x_rad" not in self._channels:
             raise TakeError(
                 "These frames are ARKit weights, and a face in FLAME's format takes motion. "

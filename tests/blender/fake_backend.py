@@ -118,7 +118,7 @@ class Fake:
             channels = ARKIT_NAMES if request.output == "arkit" else (*shapes, *JAW)
             names = {"channels": list(channels)} if first == 0 else {}
             head = {"event": "frames", "id": job, "first_frame": first, "fps": FPS}
-            self.send({**head, "face_space": "head", **names}, values)
+            self.send({**head, "face_space": request.face_space or "head", **names}, values)
             if "slow" in stem or "deaf" in stem:
                 time.sleep(0.05)
             once = path.with_suffix(".crashed")

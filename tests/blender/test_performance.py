@@ -91,3 +91,17 @@ def test_import_headless_onto_a_character_of_other_names(tmp_path) -> None:
     found = keyed(bpy.data.objects["Ann"], "!ex-mouthFunnel")
     column = ARKIT_NAMES.index("mouthFunnel")
     assert np.abs(found - wanted.weights[:, column].clip(0, 1)).max() < 1e-5
+
+
+def test_a_face_in_flames_format_takes_a_recording_as_motion(scene, tmp_path) -> None:
+    from blender_addon.rig.face_file import load_face
+    from blender_addon.rig.face_rig import create_rig
+
+    wanted = performance(25.0)
+    write_live_link(tmp_path / "a.csv", wanted, 25.0)
+    head = scene.lsf.head = create_rig(scene, load_face())
+    path = str(tmp_path / "a.csv")
+    assert bpy.ops.lsf.import_performance(filepath=path) == {"FINISHED"}, scene.lsf.report
+    column = ARKIT_NAMES.index("mouthFunnel")
+    assert np.abs(keyed(head, "mouthFunnel") - wanted.weights[:, column]).max() < 1e-5
+    assert "1 bone" in scene.lsf.report
