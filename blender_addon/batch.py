@@ -4,7 +4,7 @@
 Columns: ``sound`` (needed; may be empty beside a ``performance``: Live Link .csv, .json, .npz),
 ``character`` (a mesh of the open file, or a .blend), ``map`` (.json for it), ``name``, ``outputs``
 (such as ``blend fbx``), ``layers`` (such as ``head=0.5 blinks=0``),
-``seed temperature identity start end engine device fps``. Paths are relative to the CSV.
+``seed temperature identity face rig start end engine device fps``. Paths are relative to the CSV.
 """
 
 from __future__ import annotations
@@ -19,11 +19,23 @@ from pathlib import Path
 import bpy
 
 from . import jobs
+from .faces import SHAPES, FaceChoice
 from .output.files import check, written_whole
 from .take_settings import TakeError, TakeSettings, read_layers
 
 REPORT, STATUS = "report.csv", "status.json"
-OPTIONS = ("seed", "temperature", "identity", "start", "end", "engine", "device", "fps")
+OPTIONS = (
+    "seed",
+    "temperature",
+    "identity",
+    "face",
+    "rig",
+    "start",
+    "end",
+    "engine",
+    "device",
+    "fps",
+)
 COLUMNS = ("sound", "performance", "character", "map", "name", "outputs", "layers", *OPTIONS)
 
 
@@ -124,6 +136,7 @@ class Batch:
         blend = self._path(character) if character.lower().endswith(".blend") else None
         self._open(blend, get("fps") or "")
         identity, performance = get("identity"), get("performance")
+        flame = str(self._path(get("face") or "")) if get("face") else ""
         layers = read_layers((get("layers") or "").replace(";", " ").split())
         settings = TakeSettings(
             audio=str(self._path(get("sound") or "")) if get("sound") else "",
@@ -136,6 +149,8 @@ class Batch:
             seed=int(_number(line, "seed", 0)),
             temperature=_number(line, "temperature", 0.0),
             identity=str(self._path(identity)) if identity else "",
+            face=FaceChoice(flame, get("rig") or SHAPES),
+            flame=flame,
         )
         suffixes = tuple((get("outputs") or "").replace(";", " ").split()) or self.outputs
         paths = tuple(self.out / f"{line.name}.{suffix.lstrip('.')}" for suffix in suffixes)
@@ -172,7 +187,7 @@ class Batch:
     def _fingerprint(self, line: Line) -> str:
         """Changes with the line's options, its sound, its character and the outputs asked for."""
         parts: list[object] = [sorted(line.fields.items()), self.outputs, self.base]
-        for name in ("sound", "performance", "identity", "character", "map"):
+        for name in ("sound", "performance", "identity", "face", "character", "map"):
             path = self._path(line.fields.get(name) or ".")
             if path.is_file():
                 parts.append((path.stat().st_size, path.stat().st_mtime_ns))

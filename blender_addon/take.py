@@ -86,14 +86,15 @@ class Take:
             return self.settings.face.asked_of(request, self.settings.flame)
         mesh, plan = self._first_mesh(), self._plan
         head = "head" if mesh is not None and VERSION_PROPERTY in mesh else ""
+        own = str(mesh.get(face_rig.SOURCE, "")) if mesh is not None else ""
         request = dataclasses.replace(
             request,
             output=plan.output,
-            face=str(mesh.get(face_rig.SOURCE, "")) if mesh is not None else "",
+            # Another machine has another cache: then the file that the panel names.
+            face=own if own and Path(own).is_file() else self.settings.flame,
             face_space=plan.face_space,
             identity_space=plan.face_space or head,
         )
-        request = dataclasses.replace(request, face=request.face or self.settings.flame)
         if request.finishing is None or plan.output != "arkit":
             return request
         gap = lip_gap.measure(self.scene, self.targets[0])

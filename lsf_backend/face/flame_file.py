@@ -123,6 +123,9 @@ def convert_flame(path: str | Path, version: str = "", folder: Path | None = Non
     """
     path = Path(path)
     folder = folder or cache_folder()
+    if path.suffix == ".npz" and path.parent.resolve() == folder.resolve():
+        read_flame(path, version)
+        return path  # a safe copy already
     digest = hashlib.sha256(_read_bytes(path)).hexdigest()
     # The name takes part: two copies of one file may state different versions by their names.
     key = hashlib.sha256(f"{digest} {path.name} {version}".encode()).hexdigest()[:24]

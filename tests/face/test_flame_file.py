@@ -146,6 +146,7 @@ def test_conversion_happens_once_and_needs_no_unpickling(tmp_path: Path) -> None
     with np.load(target, allow_pickle=False) as stored:
         assert all(stored[key].dtype.kind in "fiU" for key in stored.files)
         assert str(stored["version"]) == "2020"
+    assert convert_flame(target, folder=tmp_path / "cache") == target, "a safe copy is not copied"
     flame = read_flame(target)
     assert_same_model(flame)
     assert (flame.version, flame.source_name) == ("2020", "generic_model.pkl")
