@@ -15,7 +15,7 @@ pytest.importorskip("scipy")
 
 from lsf_backend.engine.features import raw_prosody  # noqa: E402
 from training.corpus import augment, text, vocoder  # noqa: E402
-from training.corpus.emotion import INTENSITIES, PROFILES  # noqa: E402
+from training.corpus.emotion import INTENSITIES, PROFILES, Manner  # noqa: E402
 from training.corpus.engines import Voice, speak  # noqa: E402
 from training.corpus.make import clip_stems, make, read_clip, teach  # noqa: E402
 from training.corpus.report import report  # noqa: E402
@@ -170,6 +170,17 @@ def test_emotions_sound_as_the_literature_orders_them():
 def test_intensity_makes_a_manner_stronger():
     pitches = [spoken_measures(4, intensity)[0] for intensity in range(3)]
     assert pitches[0] + 0.05 < pitches[1] < pitches[2] - 0.05
+
+
+@needs_vocoder
+def test_tilt_brightens_and_dynamics_stretch_loudness():
+    def sound(manner: Manner) -> tuple[float, float]:
+        heard = vocoder.change(buzz(140.0, 2.0), manner, np.random.default_rng(0))
+        raw = raw_prosody(heard)[5:-5]
+        return float(-raw[:, 3].mean()), float(raw[:, 2].std())
+
+    plain, bright, lively = sound(Manner()), sound(Manner(tilt=3.0)), sound(Manner(dynamics=1.4))
+    assert bright[0] > plain[0] + 4.0 and lively[1] > 1.2 * plain[1]
 
 
 @needs_vocoder

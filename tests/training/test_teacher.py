@@ -6,6 +6,7 @@ from lsf_backend.face.arkit import ARKIT_NAMES
 from lsf_backend.face.face_model import FaceModel
 from lsf_backend.face.head_space import arkit_from_motion
 from lsf_backend.face.measure import lip_gap_mm, mouth_width_mm
+from training.corpus import geometry, mouth
 from training.corpus.geometry import FaceSizes
 from training.corpus.phones import GESTURES, gestures_of, merged
 from training.corpus.teacher import Teacher
@@ -112,27 +113,50 @@ def test_lips_of_every_face_meet_on_bilabials_in_every_emotion(face, emotion):
 
 @pytest.mark.parametrize("name", ["N", "NG", "L", "T", "K", "S", "TH"])
 def test_sounds_behind_the_lips_stay_open_even_when_short_and_soft(face, name):
-    audio = np.concatenate([voice(0.4), 0.03 * voice(0.3), voice(0.3)])
-    gestures = (("sil", 0, 0.15), ("UW", 0.15, 0.4), (name, 0.4, 0.45), ("UW", 0.45, 0.6),
-                (name, 0.6, 0.66), ("sil", 0.66, 1.0))  # fmt: skip
+    audio = np.concatenate([voice(0.4), 0.02 * voice(0.3), voice(0.3)])
+    gestures = (("sil", 0, 0.15), ("UW", 0.15, 0.42), (name, 0.42, 0.46), ("W", 0.46, 0.58),
+                (name, 0.58, 0.62), ("sil", 0.62, 1.0))  # fmt: skip
     gap = gap_of(face, gestures, audio)
-    assert gap[10:12].max() > 1.5 and gap[15:17].max() > 1.5
+    assert gap[11] > 0.95 * GESTURES[name].least and gap[15] > 0.6 * GESTURES[name].least
+
+
+def test_the_fit_meets_the_gap_exactly_whatever_else_is_wanted():
+    rng = np.random.default_rng(0)
+    spans = {"gap": (-0.5, 14), "side": (0, 6), "jaw": (0, 13), "width": (-8, 8),
+             "upper_out": (0, 6), "lower_out": (-4, 6), "raised": (0, 3), "upper_thin": (0, 2),
+             "lower_thin": (0, 3), "corner": (-4, 6)}  # fmt: skip
+    wanted = {name: rng.uniform(*spans[name], size=300) for name in geometry.MEASURES}
+    controls = mouth.solve(wanted)
+    assert controls.min() >= 0.0 and controls.max() <= 1.0
+    found = controls @ geometry.mouth_table().row("gap")
+    np.testing.assert_allclose(found, wanted["gap"], atol=1e-6)
+
+
+def test_uneven_sides_keep_their_sum():
+    rng = np.random.default_rng(1)
+    controls = rng.uniform(0.0, 1.0, (200, len(geometry.CONTROLS)))
+    weights = np.zeros((200, 52))
+    mouth.spread(weights, controls, rng.uniform(-1.0, 1.0, 200))
+    assert weights.min() >= -1e-9 and weights.max() <= 1.0 + 1e-9
+    gap = geometry.lip_tables().gap_mm(weights)
+    np.testing.assert_allclose(gap, controls @ geometry.mouth_table().row("gap"), atol=0.05)
 
 
 def test_identities_move_by_their_own_sizes_and_split_jaw_and_lips_their_own_way():
-    gestures = (("sil", 0, 0.2), ("AA", 0.2, 0.8), ("sil", 0.8, 1.0))
+    teacher, gestures = Teacher.load(), (("sil", 0, 0.2), ("AA", 0.2, 0.8), ("sil", 0.8, 1.0))
     rng = np.random.default_rng(3)
-    faces = [identity(rng) for _ in range(40)]
-    chins = [FaceSizes.of(betas).lower_face for betas in faces]
-    long, short = faces[int(np.argmax(chins))], faces[int(np.argmin(chins))]
-    teacher = Teacher.load()
-    open_mm, jaws = [], []
-    for betas in (long, short):
-        weights = teacher.weights(voice(1.0), gestures, betas, 0)
+    faces = [identity(rng) for _ in range(60)]
+    sizes = [FaceSizes.of(betas) for betas in faces]
+    order = np.argsort([size.lower_face / size.mouth for size in sizes])
+    open_mm, jaws, apertures = [], [], []
+    for index in (order[-1], order[0]):
+        weights = teacher.weights(voice(1.0), gestures, faces[index], 0)
         open_mm.append(float(teacher.tables.gap_mm(weights).max()))
         jaws.append(float(weights[:, ARKIT_NAMES.index("jawOpen")].max()))
-    assert open_mm[0] > 1.05 * open_mm[1] and jaws[0] > 1.1 * jaws[1]
-    assert jaws[0] / open_mm[0] > 1.03 * jaws[1] / open_mm[1]
+        apertures.append(0.5 * (sizes[index].lower_face + sizes[index].mouth))
+    assert open_mm[0] / open_mm[1] == pytest.approx(apertures[0] / apertures[1], rel=0.02)
+    # A long chin under a narrow mouth leaves more of the opening to the jaw.
+    assert jaws[0] / open_mm[0] > 1.4 * jaws[1] / open_mm[1]
 
 
 def test_sizes_are_of_the_mesh(face):
