@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -19,6 +20,24 @@ def chosen(context: bpy.types.Context) -> bpy.types.Object | None:
     """Return the mesh whose map is meant: the chosen head, else the active mesh."""
     head = context.scene.lsf.head or context.object
     return head if head is not None and head.type == "MESH" else None
+
+
+def _put(
+    operator: bpy.types.Operator,
+    context: bpy.types.Context,
+    make: Callable[[bpy.types.Object], list[str]],
+) -> set[str]:
+    """Put a map on the chosen mesh and say what it reaches, or why there is none."""
+    obj = chosen(context)
+    try:
+        sentences = make(obj)
+    except MapError as error:
+        operator.report({"ERROR"}, str(error))
+        return {"CANCELLED"}
+    context.scene.lsf.head = obj
+    for sentence in reversed(sentences):
+        operator.report({"INFO"}, sentence)
+    return {"FINISHED"}
 
 
 class _OfCharacter:
@@ -49,16 +68,8 @@ class LSFMapBuild(_OfCharacter, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Look at the mesh, what hangs together with it, and the selected meshes."""
-        obj = chosen(context)
-        try:
-            sentences = character_files.proposal(obj, tuple(selected_meshes(context)))
-        except MapError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        context.scene.lsf.head = obj
-        for sentence in reversed(sentences):
-            self.report({"INFO"}, sentence)
-        return {"FINISHED"}
+        others = tuple(selected_meshes(context))
+        return _put(self, context, lambda obj: character_files.proposal(obj, others))
 
 
 class LSFMapClear(_OfCharacter, bpy.types.Operator):
@@ -208,16 +219,8 @@ class LSFMapLoad(_OfCharacter, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Read it, or say what is wrong with it and leave the present map."""
-        obj = chosen(context)
-        try:
-            sentences = character_files.load(obj, Path(bpy.path.abspath(self.filepath)))
-        except MapError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        context.scene.lsf.head = obj
-        for sentence in reversed(sentences):
-            self.report({"INFO"}, sentence)
-        return {"FINISHED"}
+        path = Path(bpy.path.abspath(self.filepath))
+        return _put(self, context, lambda obj: character_files.load(obj, path))
 
 
 class LSFMapApply(_OfCharacter, bpy.types.Operator):
