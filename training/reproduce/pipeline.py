@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
+from lsf_backend.model.state_files import without_prefix
 from training.data.sources import Clip, Clips, open_clips
 from training.evaluate import Evaluation, evaluate, evaluate_run, evaluation_facts, kept_evaluation
 from training.reproduce.config import ReproduceConfig, training_order
+from training.runs import stage_weights
 from training.train import train
 
 log = logging.getLogger(__name__)
@@ -37,7 +41,7 @@ def evaluate_all(config: ReproduceConfig, names: tuple[str, ...]) -> dict[str, E
     """Train the weights that are missing, then score every system and the references."""
     for weights in training_order(names):
         log.info("training %s", weights)
-        train(config.run_of(weights))
+        _check_prior(config, weights, train(config.run_of(weights)))
     found = {}
     for name in names:
         log.info("scoring %s", name)
@@ -46,6 +50,19 @@ def evaluate_all(config: ReproduceConfig, names: tuple[str, ...]) -> dict[str, E
     for name in REFERENCES:
         found[name] = _evaluate_reference(config, name)
     return found
+
+
+def _check_prior(config: ReproduceConfig, name: str, run: Path) -> None:
+    """Refuse a row that was trained on a stage 1 which has been trained anew since."""
+    first = config.run_of(name).first_stage
+    if first is None:
+        return
+    own, shared = (
+        without_prefix(stage_weights(folder)[0], "prior.")
+        for folder in (run / "stage2", first / "stage1")
+    )
+    if not all(torch.equal(own[key], value) for key, value in shared.items()):
+        raise ValueError(f"{run} was trained on another stage 1 than {first} has; delete it")
 
 
 def _evaluate_reference(config: ReproduceConfig, name: str) -> Evaluation:

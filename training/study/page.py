@@ -22,7 +22,7 @@ _HERE = Path(__file__).parent
 QUESTIONS = {
     "lip_sync": "Whose lips fit the speech better?",
     "realism": "Which face moves more like a real one?",
-    "emotion": "Which face shows the emotion of the voice better?",
+    "emotion": "Whose emotion fits the voice better?",
 }
 Videos = Mapping[str, Mapping[str, Path]]
 

@@ -2,6 +2,7 @@
 """The whole way at the smallest size: train, score, table and figure; again; cut off and again."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,12 @@ def written(head_data: dict[str, str], tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_a_table_goes_on_after_a_kill_and_keeps_what_is_done(
-    written: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    written: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     monkeypatch.setitem(settings.TABLES, "table2", ("no_style", "hifb"))
-    path, out = written(), tmp_path / "out"
+    out = tmp_path / "out"
+    path = written()
     whole = pipeline.evaluate_run
 
     def cut(*args: Any, **kwargs: Any) -> Evaluation:
@@ -79,6 +82,16 @@ def test_a_table_goes_on_after_a_kill_and_keeps_what_is_done(
     assert (out / "evaluation" / "no_style" / "scores.json").stat().st_mtime_ns == scored
     text = (out / "table2.md").read_text()
     assert "| w/o style one-hot |" in text and "| HIFB |" in text and "(average pose)" in text
+    # A prior that is trained anew is not that of the rows which were trained before.
+    owner, row = out / "runs" / PRIOR_OWNER, out / "runs" / "no_style"
+    shutil.rmtree(owner)
+    longer = {PRIOR_OWNER: {"stage1": {"epochs": 2}}}
+    assert main(["table2", str(written(systems=longer))]) == 2
+    assert f"{row} was trained on another stage 1" in capsys.readouterr().err
+    # Trained as it was, it is again the same, to the bit.
+    shutil.rmtree(owner)
+    assert main(["table2", str(written())]) == 0
+    trained = {p: p.stat().st_mtime_ns for p in (out / "runs").rglob("*.safetensors")}
     # Other samples are other scores; the weights stay.
     assert main(["table2", str(written(evaluate={"samples": 3}))]) == 0
     assert (out / "evaluation" / "no_style" / "scores.json").stat().st_mtime_ns != scored
