@@ -61,8 +61,11 @@ def _line(system: str, group: str, found: Estimate) -> Line:
 
 
 def write_csv(lines: Iterable[Any], path: Path) -> None:
-    """Write dataclass rows of one kind as CSV; nobody sees half a file."""
-    rows = [dataclasses.asdict(line) for line in lines]
+    """Write dataclass rows of one kind as CSV, seven figures each; nobody sees half a file."""
+    rows = [
+        {k: f"{v:.7g}" if isinstance(v, float) else v for k, v in dataclasses.asdict(line).items()}
+        for line in lines
+    ]
     part = path.with_name(f"{path.name}.part")
     with part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))

@@ -174,6 +174,13 @@ def test_a_wrong_configuration_is_one_sentence(
     assert message in capsys.readouterr().err
 
 
+def test_the_configuration_that_is_shipped_can_be_read() -> None:
+    path = Path(settings.__file__).parents[1] / "configs" / "tables_small.json"
+    config = ReproduceConfig.load(path)
+    assert config.run_of("hifb").stage1.extras.revive_every > 0
+    assert config.run_of("gate").first_stage == config.run_of("hifb").out
+
+
 def test_changes_of_one_system_leave_the_others(written: Callable[..., Path]) -> None:
     config = ReproduceConfig.load(written(systems={"emote": {"stage2": {"epochs": 7}}}))
     assert config.run_of("emote").stage2.epochs == 7
