@@ -63,7 +63,8 @@ def test_two_processes_do_what_one_does_with_twice_the_batches(tiny_config, tmp_
     two = tiny_config(
         "hifb", "two", STAGE, trainer={"accelerator": "cpu", "devices": 2, "strategy": "ddp"}
     )
-    assert start(two, tmp_path).wait() == 0
+    assert start(two, tmp_path, "training.train").wait() == 0
+    assert (two.out / "stage2" / runs.FINISHED).exists()
     one = tiny_config("hifb", "one", STAGE | {"accumulate": 2, "epoch_batches": 4})
     train_stage(one, "stage1")
     assert losses(one) == pytest.approx(losses(two), rel=1e-3)
