@@ -115,7 +115,7 @@ def probe(name: str, corpus: Path, folder: Path, prompts: list[tuple[np.ndarray,
             continue
         for reader, numbers in zip(readers, chosen, strict=True):
             reader.add(with_context(_joined(layers, numbers)), wanted)
-    recorded = [(layer_features(encoder, audio), phones) for audio, phones in prompts]
+    recorded = [(layer_features(encoder, audio), phones, audio) for audio, phones in prompts]
     rows = {}
     for numbers, reader in zip(chosen, readers, strict=True):
         reader.solve()
@@ -139,8 +139,8 @@ def _read(
         wanted = np.concatenate([w for _, w in mine])
         found[f"{language} gap r"] = float(np.corrcoef(guess[:, 0], wanted[:, 0])[0, 1])
         found[f"{language} closed AP"] = average_precision(guess[:, 1], wanted[:, 1] > 0.5)
-    scores = [(with_context(_joined(layers, numbers)) @ weights)[:, 1] for layers, _ in recorded]
-    sounds = [SoundFrames(len(s), p) for s, (_, p) in zip(scores, recorded, strict=True)]
+    scores = [(with_context(_joined(layers, numbers)) @ weights)[:, 1] for layers, _, _ in recorded]
+    sounds = [SoundFrames(len(s), p, a) for s, (_, p, a) in zip(scores, recorded, strict=True)]
     best = (0.0, 0.0, 0.0)
     for threshold in np.arange(0.15, 0.8, 0.05):
         marks = [f.closures(s > threshold) for f, s in zip(sounds, scores, strict=True)]

@@ -64,12 +64,13 @@ class English:
 
     def parts(self) -> dict[str, list[int]]:
         """Numbers of the clips: LibriVox, prompts that makers looked at, prompts untouched."""
-        prompted = [n for n, clip in enumerate(self.clips) if clip[0].name.startswith("en/")]
-        others = [n for n in range(len(self.clips)) if n not in prompted]
+        looked_at = {recording.name for recording in prompts("en")[:SEEN_PROMPTS]}
+        names = [clip[0].name for clip in self.clips]
+        prompted = [n for n, name in enumerate(names) if name.startswith("en/")]
         return {
-            "untouched prompts": prompted[SEEN_PROMPTS:],
-            "prompts looked at": prompted[:SEEN_PROMPTS],
-            "librivox": others,
+            "untouched prompts": [n for n in prompted if names[n] not in looked_at],
+            "prompts looked at": [n for n in prompted if names[n] in looked_at],
+            "librivox": [n for n in range(len(names)) if n not in prompted],
             "all": list(range(len(self.clips))),
         }
 
@@ -85,13 +86,13 @@ class English:
             counts = Counts()
             for n in numbers:
                 _, phones, audio, wanted = self.clips[n]
-                sounds = SoundFrames(len(motions[n]), phones)
+                sounds = SoundFrames(len(motions[n]), phones, audio)
                 measure_lips(self.face, motions[n], wanted, sounds, audio, counts)
             found[part] = counts.summary()
         upper, wrong = Counts(), []
         for motion, (recording, phones, audio, _) in zip(motions, self.clips, strict=True):
             upper_face.measure_upper_face(motion, audio, upper)
-            sounds = SoundFrames(len(motion), phones)
+            sounds = SoundFrames(len(motion), phones, audio)
             wrong += [f"{recording.name}: {s}" for s in wrong_closures(self.face, motion, sounds)]
         seconds = sum(audio.size for _, _, audio, _ in self.clips) / 16_000
         return {

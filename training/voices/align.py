@@ -24,10 +24,22 @@ def _decoder() -> Any:
     return Decoder(samprate=SAMPLE_RATE_HZ, loglevel="FATAL")
 
 
+_SPOKEN = dict(
+    zip("0123456789#*", "zero one two three four five six seven eight nine pound star".split(),
+        strict=True)
+)  # fmt: skip
+
+
+def words_of(text: str) -> list[str]:
+    """Words as they are spoken; digits and keys one by one."""
+    spoken = "".join(f" {_SPOKEN[c]} " if c in _SPOKEN else c for c in text.lower())
+    return re.sub(r"[^a-z' ]", " ", spoken.replace("-", " ")).split()
+
+
 def align(audio: np.ndarray, text: str) -> Phones | None:
     """Phones (ARPAbet or "SIL", start_s, end_s); None where a word is unknown or nothing fits."""
     decoder = _decoder()
-    words = re.sub(r"[^a-z' ]", " ", text.lower().replace("-", " ")).split()
+    words = words_of(text)
     if not words or any(decoder.lookup_word(word) is None for word in words):
         return None
     samples = (np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes()

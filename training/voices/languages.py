@@ -109,17 +109,17 @@ def measure_languages(folder: Path, animate: Any, most: int) -> dict[str, Any]:
             phones = warps.phones(recording, audio)
             clips, seconds = clips + 1, seconds + audio.size / 16_000
             gap = lip_gap_mm(face, arkit_from_motion(animate(recording, audio)))
-            _note(gap < CLOSED_MM, as_closures(phones.phones), counts)
+            _note(gap < CLOSED_MM, as_closures(phones.phones), audio, counts)
         found[language] = {
             "clips": clips, "seconds": round(seconds, 1), "measures": counts.summary(),
         }  # fmt: skip
     return found
 
 
-def _note(shut: np.ndarray, phones: Phones, counts: Counts) -> None:
+def _note(shut: np.ndarray, phones: Phones, audio: np.ndarray, counts: Counts) -> None:
     later = np.roll(shut, len(shut) // 2)
     for within_s in WITHIN_S:
-        sounds = SoundFrames(len(shut), phones, within_s)
+        sounds = SoundFrames(len(shut), phones, audio, within_s)
         for label, flags in (("", shut), (", chance", later)):
             met, right = sounds.closures(flags)
             counts.note_all(f"recall at {1000 * within_s:.0f} ms{label}", met)

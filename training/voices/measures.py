@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What lips do for sounds whose times are known, in millimetres on the bundled head.
 
-A closure is a run of frames whose lip gap is under 1 mm; it is right where a p, b, m or a pause is
-within 40 ms. Frames are 25 a second.
+A closure is a run of frames whose lip gap is under 1 mm; it is right where a p, b, m is within
+40 ms or the voice pauses (by the aligner, or 30 dB down for 0.1 s). Frames are 25 a second.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ CLOSED_MM = 1.0
 WITHIN_S = 0.040
 PAUSE_WITHIN_S = 0.08
 LEAST_SOUND_S = 0.06
+LEAST_PAUSE_S, LEAST_QUIET_S = 0.24, 0.10
 OPEN_VOWELS = ("AA", "AE", "AO", "AY", "AW")
 ROUND = ("UW", "OW", "W", "UH")
 TUCKED = ("F", "V")
@@ -33,7 +34,9 @@ PAUSE = "SIL"
 class SoundFrames:
     """The frames of each sound of a clip of ``count`` frames."""
 
-    def __init__(self, count: int, phones: Phones, within_s: float = WITHIN_S) -> None:
+    def __init__(
+        self, count: int, phones: Phones, audio: np.ndarray, within_s: float = WITHIN_S
+    ) -> None:
         self.count, self.phones, self.within_s = count, phones, within_s
         self.speech = np.zeros(count, bool)
         self.lips_allowed = np.zeros(count, bool)
@@ -46,6 +49,9 @@ class SoundFrames:
             if name in LIPS:
                 self.lips.append(self.frames(start, stop, within_s))
                 self.lips_allowed |= self.lips[-1]
+        # Aligners spread a word over a short pause after it.
+        for first, last in quiet(audio, LEAST_QUIET_S):
+            self.lips_allowed |= self.frames(first * 0.02, last * 0.02)
 
     def frames(self, start_s: float, stop_s: float, around_s: float = 0.0) -> np.ndarray:
         """Frames [T] bool from ``around_s`` before to after; at least the one in the middle."""
@@ -139,12 +145,15 @@ def pauses(audio: np.ndarray) -> list[tuple[int, int]]:
 
     A pause is 30 dB under the speech; its first 0.1 s and last 0.06 s are left out.
     """
-    level = raw_prosody(audio)[:, 2]
-    found = []
-    for first, last in runs(level < np.percentile(level, 95) - 30.0):
-        if last - first > 12:
-            found.append((-(-(first + 5) // 2), (last - 3) // 2 + 1))
+    found = [(-(-(a + 5) // 2), (b - 3) // 2 + 1) for a, b in quiet(audio, LEAST_PAUSE_S)]
     return [(a, b) for a, b in found if b > a]
+
+
+def quiet(audio: np.ndarray, least_s: float) -> list[tuple[int, int]]:
+    """Stretches (first, after last) at 50 Hz that are 30 dB under the speech for over least_s."""
+    level = raw_prosody(audio)[:, 2]
+    found = runs(level < np.percentile(level, 95) - 30.0)
+    return [(first, last) for first, last in found if last - first > 50.0 * least_s]
 
 
 def runs(flags: np.ndarray) -> list[tuple[int, int]]:

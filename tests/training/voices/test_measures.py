@@ -20,6 +20,7 @@ PHONES = [
     ("AA", 2.04, 3.0), ("SIL", 3.0, 4.0),
 ]  # fmt: skip
 COUNT = 100
+NOISE = np.random.default_rng(0).standard_normal(64_000).astype(np.float32)
 
 
 def open_but(*closed: slice) -> np.ndarray:
@@ -35,7 +36,7 @@ def measured(motion: np.ndarray) -> dict[str, float]:
     counts, audio = Counts(), np.random.default_rng(0).standard_normal(64_000).astype(np.float32)
     audio[48_000:] *= 1e-4
     wanted = open_but(slice(24, 27), slice(76, 100))
-    measure_lips(FaceModel.load(), motion, wanted, SoundFrames(COUNT, PHONES), audio, counts)
+    measure_lips(FaceModel.load(), motion, wanted, SoundFrames(COUNT, PHONES, audio), audio, counts)
     return {name: entry["mean"] for name, entry in counts.summary().items()}
 
 
@@ -58,12 +59,12 @@ def test_a_closure_counts_up_to_40_ms_from_its_sound(frame: int, met: bool) -> N
     shut = np.zeros(COUNT, bool)
     shut[frame] = True
     # The sound lasts from 0.96 s (frame 24) to 1.04 s (frame 26).
-    assert SoundFrames(COUNT, PHONES).closures(shut)[0] == [met]
+    assert SoundFrames(COUNT, PHONES, NOISE).closures(shut)[0] == [met]
 
 
 def test_wrong_closures_are_named_by_their_sound() -> None:
     motion = open_but(slice(24, 27), slice(50, 51))
-    names = wrong_closures(FaceModel.load(), motion, SoundFrames(COUNT, PHONES))
+    names = wrong_closures(FaceModel.load(), motion, SoundFrames(COUNT, PHONES, NOISE))
     assert len(names) == 1 and "N" in names[0].split()
 
 
@@ -78,3 +79,13 @@ def test_pauses_leave_out_their_edges() -> None:
 def test_lag_is_found(late: int) -> None:
     gap = np.convolve(np.random.default_rng(1).standard_normal(200), np.hanning(9), "same")
     assert lag_frames(np.roll(gap, late), gap) == pytest.approx(late, abs=0.2)
+
+
+def test_a_closure_in_a_pause_that_the_aligner_missed_is_right() -> None:
+    audio = NOISE.copy()
+    audio[48_000 - 2 * 16_000 : 48_000 - 2 * 16_000 + 3_200] *= 1e-3  # 1.0 s to 1.2 s
+    shut = np.zeros(COUNT, bool)
+    shut[28:30] = True
+    phones = [("AA", 0.0, 4.0)]
+    assert SoundFrames(COUNT, phones, audio).closures(shut)[1] == [True]
+    assert SoundFrames(COUNT, phones, NOISE).closures(shut)[1] == [False]
