@@ -35,6 +35,7 @@ from training.voices.rhubarb import Rhubarb
 log = logging.getLogger(__name__)
 Animate = Callable[[Recording, np.ndarray], np.ndarray]
 N_PICTURES = 3
+RHUBARB_CLIPS = 60
 
 
 def gestures_from_phones(phones: Phones, end_s: float) -> tuple[tuple[str, float, float], ...]:
@@ -144,7 +145,10 @@ def evaluate(
         def theirs(recording: Recording, audio: np.ndarray) -> np.ndarray:
             return runner.animate(recording.name, audio, recording.text)
 
-        found["rhubarb, with the text"] = english.measure(theirs)
+        # It takes about as long as the sound lasts.
+        few = English(out, min(most, RHUBARB_CLIPS))
+        found["rhubarb, with the text"] = few.measure(theirs)
+        found["ours, rhubarb's clips"] = few.measure(ours)
     if corpus is not None:
         from training.voices import held_out
 
@@ -161,8 +165,9 @@ def evaluate(
 def table(found: dict[str, Any]) -> str:
     """The measures of the English parts as Markdown, parts side by side."""
     columns = {f"ours, {part}": rows for part, rows in found["english"]["lips"].items()}
-    if "rhubarb, with the text" in found:
-        columns["Rhubarb, all"] = found["rhubarb, with the text"]["lips"]["all"]
+    for name in ("ours, rhubarb's clips", "rhubarb, with the text"):
+        if name in found:
+            columns[name] = found[name]["lips"]["all"]
     lines = ["| measure | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name in found["english"]["lips"]["all"]:
         cells = [

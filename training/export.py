@@ -8,6 +8,7 @@ only); ``compact`` joins it with a trained stage 2 and writes digests, tau and l
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 import shutil
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from lsf_backend.engine.compact_files import FOLDER, FORMAT
 from lsf_backend.engine.features import PROSODY_NAMES
-from lsf_backend.model.checkpoint import load_checkpoint
+from lsf_backend.model.checkpoint import load_checkpoint, save_checkpoint
 from lsf_backend.model.lsf import LSFModel
 from training import onnx_tools, whisper
 
@@ -58,7 +59,12 @@ def export_whisper(folder: Path, int8: bool = True) -> Path:
 
 
 def export_compact(
-    model: LSFModel, encoder: Path, out: Path, tau: list[float] | None = None, int8: bool = False
+    model: LSFModel,
+    encoder: Path,
+    out: Path,
+    tau: list[float] | None = None,
+    int8: bool = False,
+    licence: str = LICENSE,
 ) -> int:
     """Write the engine's folder from a trained model; returns the total size in bytes.
 
@@ -93,7 +99,7 @@ def export_compact(
     }
     described = {
         "format": FORMAT,
-        "license": LICENSE,
+        "license": licence,
         "speech_encoder": {"name": "OpenAI Whisper tiny.en", "source_sha256": whisper.MODEL_SHA256,
                            "layers": [whisper.UPPER_LAYER, whisper.LOWER_LAYER]},
         "prosody": list(PROSODY_NAMES),
@@ -117,16 +123,26 @@ def main() -> None:
     two.add_argument("encoder", type=Path, help="encoder.onnx of the command whisper")
     two.add_argument("--out", type=Path, default=FOLDER)
     two.add_argument("--tau", type=float, nargs="*", help="calibrated sampling unit per level")
+    two.add_argument("--torch", type=Path, help="also keep the whole model here, to fine-tune it")
+    two.add_argument("--license", default=LICENSE, help="of the weights, shown to their users")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if options.command == "whisper":
         path = export_whisper(options.folder)
         log.info("%s: %.1f MB, sha256 %s", path, path.stat().st_size / 1e6, onnx_tools.sha256(path))
     else:
-        model = load_checkpoint(options.run / "stage2" / "model").model
-        total = export_compact(model, options.encoder, options.out, options.tau)
+        checkpoint = load_checkpoint(options.run / "stage2" / "model")
+        model = checkpoint.model
+        if options.tau:
+            model.vqvae.quantiser.tau.copy_(torch.tensor(options.tau))
+        total = export_compact(model, options.encoder, options.out, licence=options.license)
         if total > MAX_TOTAL_BYTES:
             raise SystemExit(f"The model takes {total} bytes, more than {MAX_TOTAL_BYTES}.")
+        if options.torch is not None:
+            info = dataclasses.replace(
+                checkpoint.info, licence=options.license, tau_calibrated=bool(options.tau)
+            )
+            save_checkpoint(options.torch, model, info)
         log.info("%s: %.1f MB", options.out, total / 1e6)
 
 

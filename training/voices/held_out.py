@@ -13,7 +13,7 @@ from training.corpus.teacher import Teacher
 from training.corpus.voices import split_of
 from training.voices.emotion import Felt
 
-PER_SUBJECT_AND_EMOTION = 3
+PER_SUBJECT_AND_EMOTION = 2
 
 
 def emotional_clips(corpus: Path, animate: Callable[[np.ndarray], np.ndarray]) -> list[Felt]:
