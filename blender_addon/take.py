@@ -95,7 +95,8 @@ class Take:
             face_space=plan.face_space,
             identity_space=plan.face_space or head,
         )
-        if request.finishing is None or plan.output != "arkit":
+        # Of the bundled head the backend knows the lips: its first take is like all later ones.
+        if request.finishing is None or plan.output != "arkit" or head:
             return request
         gap = lip_gap.measure(self.scene, self.targets[0])
         if gap is None:

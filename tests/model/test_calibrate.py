@@ -66,7 +66,11 @@ def test_calibration_sets_every_level_and_is_kept(checkpoint):
 
 def test_commands_convert_and_extract(checkpoint, tmp_path, capsys):
     model = load_checkpoint(checkpoint / "c").model
-    state = {"model." + k: v for k, v in model.state_dict().items()}
+    state = {
+        ("system.prior." if part == "vqvae" else "system.encoder.sie.") + name: values
+        for part in ("vqvae", "sie")
+        for name, values in getattr(model, part).state_dict().items()
+    }
     torch.save({"state_dict": state, "hyper_parameters": argparse.Namespace()}, tmp_path / "l.ckpt")
     model.config.save(tmp_path / "config.json")
     command = [

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lsf_backend.engine.features import PROSODY_NAMES
 from training.data.__main__ import main
+from training.data.cache import D_WHISPER
 from training.data.clips import PrepareConfig, SourceError
 from training.data.features import FEATURES, FeatureCache, cache_features, hear_with
 from training.data.prepare import prepare
@@ -124,12 +126,15 @@ def test_missing_weights_are_a_sentence(
     assert not (tmp_path / "f").exists()
 
 
+D_FEATURES = 2 * D_WHISPER + len(PROSODY_NAMES)
+
+
 def test_both_streams_are_what_the_bundled_engine_hears(store: Store, tmp_path: Path) -> None:
     assert main(["features", str(store.folder), str(tmp_path / "f"), "--stream", "both"]) == 0
     cache = FeatureCache.open(tmp_path / "f", store)
-    assert cache.width == 774 and cache.encoder.startswith("both ")
+    assert cache.width == D_FEATURES and cache.encoder.startswith("both ")
     for number, clip in enumerate(store.clips):
         heard = cache.features(number)
-        assert heard.shape == (2 * clip.count, 774) and np.isfinite(heard).all()
+        assert heard.shape == (2 * clip.count, D_FEATURES) and np.isfinite(heard).all()
     with pytest.raises(SourceError, match="other weights"):
         FeatureCache.open(tmp_path / "f", store, "both 0")
