@@ -40,6 +40,11 @@ def proposal(obj: bpy.types.Object, others: tuple[bpy.types.Object, ...] = ()) -
 def _local(obj: bpy.types.Object) -> None:
     if obj.library is not None:
         raise MapError(f"'{obj.name}' is linked from another file. Make it local first.")
+    if obj.override_library is not None:
+        raise MapError(
+            f"'{obj.name}' is a library override, which cannot keep a map: build the map in the "
+            "character's own file, or make the mesh local. Without a map, names decide."
+        )
 
 
 def _put(obj: bpy.types.Object, retarget: RetargetMap) -> list[str]:

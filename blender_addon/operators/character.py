@@ -11,7 +11,7 @@ import bpy
 from .. import character_files, kept_frames, runtime
 from ..retarget.channels import all_channels
 from ..retarget.model import MapError
-from ..rig import solved, stored_map
+from ..rig import solved, stored_map, targets
 from .animate import begin, end, selected_meshes
 from .takes import present_take, proposed_path
 
@@ -53,8 +53,9 @@ class _OfCharacter:
         if chosen(context) is None:
             cls.poll_message_set("Choose a head, or select a mesh")  # type: ignore[attr-defined]
             return False
-        if chosen(context).library is not None:
-            text = "The mesh is linked from another file; make it local first"
+        mesh = chosen(context)
+        if mesh.library is not None or mesh.override_library is not None:
+            text = "The mesh is linked from another file; make it local to give it a map"
             cls.poll_message_set(text)  # type: ignore[attr-defined]
             return False
         return True
@@ -154,6 +155,10 @@ class LSFMapSolve(_OfCharacter, bpy.types.Operator):
         if character.solve:
             character.solve, character.solve_report = False, ""
             return {"FINISHED"}
+        broken = targets.broken_points(obj)
+        if broken:
+            self.report({"ERROR"}, broken)
+            return {"CANCELLED"}
         keys = solved.usable_keys(obj) if solved.has_topology(obj) else []
         if not keys:
             text = (

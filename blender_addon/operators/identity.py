@@ -9,7 +9,7 @@ from .. import runtime
 from ..bridge.backend import Failed
 from ..properties import face_choice
 from ..rig.head_file import HeadError
-from ..rig.neutral import FLAME_PLACES, PLACES, add_landmarks, landmarks, neutral_points
+from ..rig.neutral import FLAME_PLACES, PLACES, add_landmarks, landmarks, left_out, neutral_points
 from .head import new_face, show_head
 
 
@@ -44,13 +44,13 @@ class LSFIdentityFromMesh(_OnMesh, bpy.types.Operator):
             fields = {"face": face, "vertices": count, "landmarks": landmarks(scene, obj) or None}
             answer = runtime.backend().ask("identity", fields, rows)
             if isinstance(answer, Failed):
-                raise HeadError(answer.sentence())
+                raise HeadError(answer.sentence() + left_out(obj))
             head = new_face(scene, answer.array().reshape(-1).copy())
         except HeadError as error:
             scene.lsf.report, scene.lsf.report_ok = str(error), False
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        sentence = str(answer.header.get("sentence", ""))
+        sentence = str(answer.header.get("sentence", "")) + left_out(obj)
         scene.lsf.report, scene.lsf.report_ok = sentence, True
         self.report({"INFO"}, sentence)
         show_head(context, head)

@@ -176,3 +176,22 @@ def carried_way(
 
 def _unit(vector: np.ndarray) -> np.ndarray:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12))
+
+
+def concerns(rig: bpy.types.Object, names: list[str]) -> list[str]:
+    """What keeps keys on these bones of an armature from showing."""
+    held = [
+        name
+        for name in names
+        if any(not c.mute and c.influence > 0 for c in rig.pose.bones[name].constraints)
+    ]
+    data, found = rig.animation_data, []
+    driven = {p for n in names for p in (rotation_path(rig, n), bone_path(n, "location"))}
+    drivers = [d for d in (data.drivers if data else ()) if d.data_path in driven]
+    if held:
+        found.append(f"Constraints may hold {len(held)} bones of '{rig.name}': {', '.join(held)}.")
+    if drivers:
+        found.append(f"{len(drivers)} turns of bones of '{rig.name}' have drivers.")
+    if rig.data.pose_position == "REST":
+        found.append(f"'{rig.name}' shows its rest pose; switch it to Pose Position.")
+    return found

@@ -11,6 +11,7 @@ import dataclasses
 import bpy
 import numpy as np
 
+from . import bones
 from .arkit_mesh import lip_vertices, shape_concerns
 from .face_file import AXES, JAW, JOINTS
 from .face_rig import BONES, MODE, SHIFTS, SPACE, VERSION, entry_name
@@ -100,6 +101,8 @@ class FaceTarget:
         """Muted shapes, drivers, and what holds the jaw."""
         mesh, *rigs = self.objects()
         found = shape_concerns(mesh, self._shapes())
+        for rig in rigs:
+            found += bones.concerns(rig, [JAW_BONE] if JAW_BONE in rig.pose.bones else [])
         bone = rigs[0].pose.bones.get(JAW_BONE) if rigs else None
         if bone is not None and bone.rotation_mode != "QUATERNION":
             found.append(f"The bone '{JAW_BONE}' of '{rigs[0].name}' is not in quaternion mode.")

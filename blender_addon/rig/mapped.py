@@ -146,7 +146,7 @@ class Mapped:
             if obj.type == "MESH" and obj.data.shape_keys is not None:
                 found += arkit_mesh.shape_concerns(obj, list(dict.fromkeys(names)))
             elif obj.type == "ARMATURE":
-                found += _bone_concerns(obj, list(dict.fromkeys(names)))
+                found += bones.concerns(obj, list(dict.fromkeys(names)))
         return found
 
 
@@ -284,21 +284,3 @@ def _there(place: Place) -> bool:
         key = obj.data.shape_keys if obj.type == "MESH" else None
         return key is not None and key.key_blocks.find(place.name) > 0
     return obj.type == "ARMATURE" and place.name in obj.pose.bones
-
-
-def _bone_concerns(rig: bpy.types.Object, names: list[str]) -> list[str]:
-    held = [
-        name
-        for name in names
-        if any(not c.mute and c.influence > 0 for c in rig.pose.bones[name].constraints)
-    ]
-    data, found = rig.animation_data, []
-    driven = {p for n in names for p in (bones.rotation_path(rig, n), bone_path(n, "location"))}
-    drivers = [d for d in (data.drivers if data else ()) if d.data_path in driven]
-    if held:
-        found.append(f"Constraints may hold {len(held)} bones of '{rig.name}': {', '.join(held)}.")
-    if drivers:
-        found.append(f"{len(drivers)} turns of bones of '{rig.name}' have drivers.")
-    if rig.data.pose_position == "REST":
-        found.append(f"'{rig.name}' shows its rest pose; switch it to Pose Position.")
-    return found

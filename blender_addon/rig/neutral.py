@@ -48,6 +48,20 @@ def neutral_points(scene: bpy.types.Scene, obj: bpy.types.Object) -> tuple[np.nd
     return rows, len(world)
 
 
+def left_out(obj: bpy.types.Object) -> str:
+    """Say which modifiers and shapes that the artist sees ``neutral_points`` does not count."""
+    seen = [f"the modifier '{m.name}'" for m in obj.modifiers if m.show_viewport]
+    key = obj.data.shape_keys
+    for block in key.key_blocks if key is not None else ():
+        if block != key.reference_key and block.value and not block.mute:
+            seen.append(f"the shape key '{block.name}'")
+    if not seen:
+        return ""
+    named = seen[:4] + ([f"{len(seen) - 4} more"] if len(seen) > 4 else [])
+    text = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+    return f" '{obj.name}' was read in its basis shape; left out: {text}."
+
+
 def _placed(scene: bpy.types.Scene, obj: bpy.types.Object, points: np.ndarray) -> np.ndarray:
     matrix = np.array(obj.matrix_world, dtype=np.float64)
     placed = points @ matrix[:3, :3].T + matrix[:3, 3]

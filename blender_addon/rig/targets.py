@@ -141,18 +141,22 @@ def unusable(obj: bpy.types.Object) -> str:
 
 def damage(plan: Plan) -> list[str]:
     """What is wrong with the meshes of a plan, in sentences; looks at every coordinate."""
-    found = []
-    for obj in plan.objects():
-        key = obj.data.shape_keys if obj.type == "MESH" else None
-        rooms = [block.data for block in key.key_blocks] if key is not None else []
-        for room in [obj.data.vertices, *rooms] if obj.type == "MESH" else []:
-            points = np.empty(len(room) * 3, dtype=np.float32)
-            room.foreach_get("co", points)
-            bad = int((~np.isfinite(points.reshape(-1, 3))).any(axis=1).sum())
-            if bad:
-                found.append(
-                    f"'{obj.name}' has {bad} vertices whose place is not a number. "
-                    "Repair the mesh first."
-                )
-                break
-    return found
+    return [text for text in map(broken_points, plan.objects()) if text]
+
+
+def broken_points(obj: bpy.types.Object) -> str:
+    """Say how many coordinates of a mesh and its shapes are no numbers; empty where all are."""
+    if obj.type != "MESH":
+        return ""
+    key = obj.data.shape_keys
+    rooms = [block.data for block in key.key_blocks] if key is not None else []
+    for room in [obj.data.vertices, *rooms]:
+        points = np.empty(len(room) * 3, dtype=np.float32)
+        room.foreach_get("co", points)
+        bad = int((~np.isfinite(points.reshape(-1, 3))).any(axis=1).sum())
+        if bad:
+            return (
+                f"'{obj.name}' has {bad} vertices whose place is not a number. "
+                "Repair the mesh first."
+            )
+    return ""
