@@ -5,13 +5,9 @@ Every exploit makes a folder or a file at ``marker``: if that exists, code from 
 """
 
 import copyreg
-import functools
 import io
 import os
 import pickle
-import struct
-import subprocess
-import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -24,123 +20,7 @@ import pytest
 from lsf_backend.errors import LsfError
 from lsf_backend.face import flame_file, flame_pickle
 from lsf_backend.face.flame_file import read_flame
-from tests.face.flame_fabricate import flame_arrays
-
-ARRAYS = flame_arrays(12, 8)
-
-
-class Calls:
-    """Pickles as a call of ``function`` with ``args``."""
-
-    def __init__(self, function: Callable, *args: Any) -> None:
-        self.parts = (function, args)
-
-    def __reduce__(self) -> tuple:
-        return self.parts
-
-
-class TouchesInSetState:
-    def __init__(self, marker: str) -> None:
-        self.marker = marker
-
-    def __setstate__(self, state: dict[str, str]) -> None:
-        os.mkdir(state["marker"])
-
-
-def text(value: str) -> bytes:
-    raw = value.encode()
-    return b"X" + struct.pack("<I", len(raw)) + raw
-
-
-def os_system(marker: str) -> bytes:
-    return pickle.dumps({**ARRAYS, "v_template": Calls(os.system, f'mkdir "{marker}"')})
-
-
-def evaluated(marker: str) -> bytes:
-    return pickle.dumps({**ARRAYS, "bs_style": Calls(eval, f"__import__('os').mkdir({marker!r})")})
-
-
-def getattr_chain(marker: str) -> bytes:
-    module = pickle.dumps(Calls(__import__, "os"), 2)[2:-1]
-    function = b"\x80\x02cbuiltins\ngetattr\n" + module + text("mkdir") + b"\x86R"
-    return function + text(marker) + b"\x85R."
-
-
-def object_array(marker: str) -> bytes:
-    array = np.array([Calls(os.mkdir, marker)], dtype=object)
-    return pickle.dumps({**ARRAYS, "weights": array})
-
-
-def nested_in_a_set_inside_chumpy_state(marker: str) -> bytes:
-    evil = pickle.dumps(Calls(os.mkdir, marker), 2)[2:-1]
-    return b"\x80\x02cbuiltins\nset\n]" + evil + b"a\x85R."
-
-
-def reconstructor_builds_a_process(marker: str) -> bytes:
-    command = [sys.executable, "-c", f"import os; os.mkdir({marker!r})"]
-    partial = Calls(copyreg.__newobj_ex__, functools.partial, (subprocess.run, command), {})
-    return pickle.dumps(partial)[:-1] + b")R."
-
-
-def set_state(marker: str) -> bytes:
-    return pickle.dumps(TouchesInSetState(marker))
-
-
-def extension_from_the_cache(marker: str) -> bytes:
-    return b"\x80\x02\x82\xf0" + text(marker) + b"\x85R."
-
-
-def instance_opcode(marker: str) -> bytes:
-    return b"(S" + repr(marker).encode() + b"\nios\nmkdir\n."
-
-
-def object_opcode(marker: str) -> bytes:
-    return b"(cos\nmkdir\nS" + repr(marker).encode() + b"\no."
-
-
-def newobj_ex_opcode(marker: str) -> bytes:
-    """A class made with keywords, then called: functools.partial(os.mkdir, marker)()."""
-    partial = b"\x80\x04cfunctools\npartial\ncos\nmkdir\n" + text(marker) + b"\x86}\x92"
-    return partial + b")R."
-
-
-def dotted_name(marker: str) -> bytes:
-    return b"\x80\x04" + text("shutil") + text("os.mkdir") + b"\x93" + text(marker) + b"\x85R."
-
-
-def allowed_module_other_name(marker: str) -> bytes:
-    code = f"__import__('os').mkdir({marker!r})"
-    return b"\x80\x02cbuiltins\nexec\n" + text(code) + b"\x85R."
-
-
-def numpy_inner_module(marker: str) -> bytes:
-    """A function of numpy's own that runs a string: trusting all of numpy is not enough."""
-    code = f"__import__('os').mkdir({marker!r})"
-    return b"\x80\x02cnumpy.testing\nrunstring\n" + text(code) + b"}\x86R."
-
-
-def python_2_names(marker: str) -> bytes:
-    code = f"__import__('os').mkdir({marker!r})"
-    return b"c__builtin__\neval\n(V" + code.encode() + b"\ntR."
-
-
-EXPLOITS = [
-    os_system,
-    evaluated,
-    getattr_chain,
-    object_array,
-    nested_in_a_set_inside_chumpy_state,
-    reconstructor_builds_a_process,
-    set_state,
-    extension_from_the_cache,
-    instance_opcode,
-    object_opcode,
-    newobj_ex_opcode,
-    dotted_name,
-    allowed_module_other_name,
-    numpy_inner_module,
-    python_2_names,
-]
+from tests.face.hostile_pickles import ARRAYS, EXPLOITS, Calls, text
 
 
 @pytest.fixture
@@ -239,6 +119,14 @@ def test_persistent_ids_are_refused(tmp_path: Path, opcode: bytes) -> None:
         b"\x80\x7f}.",  # a protocol that does not exist
         b"\x80\x05\x97.",  # out-of-band buffers
         b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\xffN.",  # a frame larger than the file
+        b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f.",  # bytes larger than the memory
+        b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x7f.",  # the same as a bytearray
+        b"\x80\x02\x8b\xff\xff\xff\x7f.",  # an integer of 2 GB
+        b"I" + b"9" * 100_000 + b"\n.",  # an integer that takes its time
+        b"\x80\x02" + b"]q\x00" * 200_000 + b"a" * 199_999 + b".",  # lists in lists
+        b"\x80\x02)" + b"\x85" * 200_000 + b"0}U\x01fh\x00s.",
+        b"\x80\x02}U\x01fcchumpy.ch\nCh\n)\x81q\x01}U\x01xh\x01sbs.",  # holds itself
+        b"\x80\x02}U\x01f" + b"cchumpy.ch\nCh\n)\x81}U\x01x" * 5000 + b"N" + b"sb" * 5000 + b"s.",
     ],
 )
 def test_misused_instructions_give_a_sentence(data: bytes) -> None:
