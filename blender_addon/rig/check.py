@@ -12,10 +12,15 @@ STILL_MM = 0.05
 
 
 def frames_to_compare(values: np.ndarray, channels: tuple[str, ...]) -> tuple[int, int]:
-    """Motion frames with the quietest and the busiest mouth, from values [T, C]."""
+    """Motion frames with the quietest mouth and the widest jaw, from values [T, C].
+
+    A mouth can be busy while shut; without a moving jaw the busiest mouth stands in.
+    """
     mouth = [i for i, name in enumerate(channels) if name.startswith(("mouth", "jaw"))]
+    jaw = [i for i, name in enumerate(channels) if name.startswith("jaw")]
     amount = np.abs(values[:, mouth or slice(None)]).sum(axis=1)
-    return int(np.argmin(amount)), int(np.argmax(amount))
+    opening = np.abs(values[:, jaw]).sum(axis=1)
+    return int(np.argmin(amount)), int(np.argmax(opening if opening.any() else amount))
 
 
 def moved_mm(

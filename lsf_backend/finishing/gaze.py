@@ -72,9 +72,9 @@ def _away(seed: int, first: int, count: int, speech: SpeechTrack) -> np.ndarray:
     frames = np.clip(np.rint(length_s * 25.0), 4, _AWAY_LONGEST).astype(int)
     degrees = -6.9 * np.log(1.0 - uniform(seed, "gaze/size", start, size)) + 3.0
     angle = np.radians(np.minimum(degrees, LARGEST_DEG))
-    # Sideways and obliquely down or up, rarely straight up or down.
+    # Sideways and obliquely, little up or down: lids do not follow, and white would show.
     way = 2.0 * np.pi * uniform(seed, "gaze/way", start, size)
-    targets = np.stack([0.6 * angle * np.sin(way), angle * np.cos(way)], axis=1)
+    targets = np.stack([0.4 * angle * np.sin(way), angle * np.cos(way)], axis=1)
     held = np.zeros((size, 2))
     for frame in np.flatnonzero(events):
         held[frame:] = 0.0  # a new look ends the one before

@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.rig import actions, targets
+from blender_addon.rig import actions, check, targets
 from blender_addon.rig.target import Curve, Owner, bone_path, shape_key_path
 
 from .conftest import animate, make_face
@@ -119,3 +119,11 @@ def test_targets_that_need_other_frames_are_not_mixed(
         obj.select_set(True)
     assert animate(speech()) == {"CANCELLED"}
     assert "one after the other" in scene.lsf.report and not bpy.data.actions
+
+
+def test_the_check_compares_the_widest_jaw_not_a_busy_shut_mouth() -> None:
+    channels = ("mouthPucker", "mouthPressLeft", "jawOpen", "browInnerUp")
+    values = np.array([[0, 0, 0, 1], [0.9, 0.9, 0.1, 0], [0, 0, 0.6, 0]], dtype=np.float32)
+    assert check.frames_to_compare(values, channels) == (0, 2)
+    still = values * (1, 1, 0, 1)
+    assert check.frames_to_compare(still, channels) == (0, 1)
