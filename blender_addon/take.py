@@ -20,8 +20,9 @@ from lsf_backend.protocol import AnimateRequest, ImportRequest
 from . import kept_frames
 from .bridge.backend import Backend, Done, Event, Failed, Frames, Progress
 from .faces import add_face, converted, forget_if_failed
-from .rig import actions, check, face_rig, lip_gap, mapped, sound, targets, timing
+from .rig import actions, check, face_rig, jaw_error, lip_gap, mapped, sound, targets, timing
 from .rig.clip import Clip, ClipError
+from .rig.face_target import FaceTarget
 from .rig.head import VERSION_PROPERTY, betas_of
 from .rig.head_file import HeadError, load_betas
 from .rig.head_turn import HeadTurn
@@ -285,6 +286,9 @@ class Take:
         if self._plan.still_head and "head_x_rad" in self._channels:
             known = (*known, self._plan.still_head)
         told = (*self._clip.notes, *self._measured, *done.warnings, *done.notes)
+        faces = [target for target in self.targets if isinstance(target, FaceTarget)]
+        left_out = [jaw_error.sentence(face, values, self._channels) for face in faces]
+        told = (*told, *filter(None, left_out))
         self.report += [*known, *told]
         self._set_scene()
         first = self.targets[0]

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from blender_addon.rig import actions, check, face_file, face_rig, face_target, targets
+from blender_addon.rig import actions, check, face_file, face_rig, face_target, jaw_error, targets
 from blender_addon.rig.clip import Clip
 from blender_addon.rig.rollback import Rollback
 from blender_addon.rig.target import Owner
@@ -96,6 +96,26 @@ def test_the_keys_mode_bends_the_jaw_without_a_bone(scene, path) -> None:
     bake(obj, motion)
     exact = not model.weights[:, face_file.JAW].any()
     assert farthest_mm(scene, obj, model, motion, None).max() < (0.1 if exact else 1.0)
+
+
+def test_what_the_keys_mode_leaves_out_is_said_in_mm(scene, path, betas) -> None:
+    model = FaceModel.load(path)
+    motion = clip_of(model)
+    obj = face_rig.create_rig(scene, face_file.load_face(path, betas), face_rig.KEYS, betas=betas)
+    bake(obj, motion)
+    off = farthest_mm(scene, obj, model, motion, betas)
+    face = face_file.load_face(path)
+    if not model.weights[:, face_file.JAW].any():  # the bundled head: correctives are all there is
+        assert off.max() < 0.1
+        assert not jaw_error.sentence(targets.target_of(obj), motion, channels(obj))
+        return
+    told = 1000 * jaw_error.errors_m(face, motion, channels(obj))
+    assert off.max() > 0.5, "there is something to say"
+    np.testing.assert_allclose(told.max(axis=1), off, atol=0.05)
+    sentence = jaw_error.sentence(targets.target_of(obj), motion, channels(obj))
+    assert f"{told.mean():.2f} mm from" in sentence and f"{off.max():.1f} mm at most" in sentence
+    rig = face_rig.create_rig(scene, face)
+    assert not jaw_error.sentence(targets.target_of(rig), motion, channels(rig))
 
 
 def test_quaternions_never_jump_sides() -> None:

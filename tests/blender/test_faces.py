@@ -54,6 +54,8 @@ def test_the_button_makes_and_moves_the_chosen_face(scene, speech, flame, face_m
     head = scene.lsf.head
     assert (head.parent is not None) == (rig == "bones")
     assert ("1 bone" in scene.lsf.report) == (rig == "bones")
+    off_by = "has no jaw bone: its keys are" in scene.lsf.report
+    assert off_by == (face_model == "flame" and rig == "shapes")
     if face_model == "head" and rig == "shapes":
         return  # the 52 ARKit shapes, which have tests of their own
     model = FaceModel.load(convert_flame(flame) if face_model == "flame" else face_file.HEAD_FILE)
