@@ -163,6 +163,8 @@ class LSF_PT_options(_Panel, bpy.types.Panel):
             return
         label = runtime.backend().launch.label
         sentences(layout, context, f"Engine: {name}, {label}.", "CHECKMARK")
+        if engine.get("reason"):  # what it runs on and why, or whose weights it takes
+            sentences(layout, context, f"{name}: {engine['reason']}.", "NONE")
         sentences(layout, context, f"Licence of its weights: {engine.get('license', '?')}.", "NONE")
 
 

@@ -330,3 +330,14 @@ def test_layers_have_strengths_of_their_own(speech: Path, tmp_path: Path, capsys
         assert animate(speech, "--out", out, "--overwrite", "--layer", layer) == 2
         assert words in complaint(capsys)
     assert animate(speech, "--out", out, "--overwrite", "--raw", "--layer", "gaze=1") == 2
+
+
+def test_a_reader_that_leaves_early_is_no_fault() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "lsf_backend", "info"]
+    done = subprocess.run(
+        command, stdout=writer, stderr=subprocess.PIPE, cwd=ROOT, text=True, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
