@@ -1,28 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What temperature 1 of the compact model means: ``python -m training.calibrate RUN CACHE``.
+"""What temperature 1 of the compact model means: ``python -m training.calibrate RUN [CACHE]``.
 
-tau is fitted per level on speakers that were not trained on, then made smaller until a draw shakes
-the lips no more than the teacher does: one draw per frame knows nothing of its neighbours. The
-second half is not from the paper.
+tau is fitted per level on clips that were not trained on, the run's own or a cache's, then made
+smaller until a draw shakes the lips no more than the teacher does: one draw per frame knows nothing
+of its neighbours. The second half is not from the paper.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from lsf_backend.errors import LsfError
 from lsf_backend.model.calibrate import Clip, calibrate
 from lsf_backend.model.checkpoint import load_checkpoint
 from lsf_backend.model.lsf import LSFModel
 from lsf_backend.sampling import frame_uniforms
-from training.data.sources import CacheClips, Clips
+from training.data.clips import SourceError
+from training.data.sources import CacheClips, Clips, open_clips
 from training.losses import LipLoss
-from training.settings import DataConfig
+from training.runs import RunFacts
+from training.settings import DataConfig, refuse
 
 log = logging.getLogger(__name__)
 SHARES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03)
@@ -30,7 +34,7 @@ LONGEST = 125
 
 
 def clips_of(clips: Clips, most: int) -> Iterator[Clip]:
-    """Clips of the validation speakers, as they are on the cache, at most ``LONGEST`` frames."""
+    """Clips of the validation part, at most ``LONGEST`` frames."""
     for number in clips.split.numbers(2, "validation")[:most]:
         count = min(LONGEST, clips.clips[number].count)
         streams = (part[: 2 * count] for part in clips.features(number) if part is not None)
@@ -72,20 +76,38 @@ def find_tau(model: LSFModel, clips: list[Clip]) -> list[float]:
     return tau
 
 
-def main() -> None:
+def held_out_of(run: Path, cache: Path | None) -> Clips:
+    """Data of the run, or the cache instead; raises LsfError where tau cannot be fitted on it."""
+    facts = RunFacts.load(run / "stage2")
+    clips = open_clips(facts.config.data) if cache is None else CacheClips(DataConfig(cache=cache))
+    if clips.hears or clips.face.space != "head":
+        raise refuse(
+            f"The data of {run} cannot calibrate the compact model.",
+            "It needs features of both streams, and motion of the bundled head.",
+        )
+    return clips
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m training.calibrate", description=__doc__)
     parser.add_argument("run", type=Path, help="run folder with a finished stage2")
-    parser.add_argument("cache", type=Path)
+    parser.add_argument("cache", type=Path, nargs="?", help="instead of the run's own data")
     parser.add_argument("--clips", type=int, default=40)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(2)
-    model = load_checkpoint(options.run / "stage2" / "model").model
-    clips = list(clips_of(CacheClips(DataConfig(cache=options.cache)), options.clips))
+    try:
+        data = held_out_of(options.run, options.cache)
+        model = load_checkpoint(options.run / "stage2" / "model").model
+        clips = list(clips_of(data, options.clips))
+    except (LsfError, SourceError) as error:
+        print(f"calibrate: {error}", file=sys.stderr)
+        return 1
     tau = find_tau(model, clips)
     log.info("--tau %s", " ".join(f"{value:.5f}" for value in tau))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

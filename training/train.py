@@ -145,7 +145,7 @@ def _loaders(
     data = Batches(clips, facts.people, speech=stage == "stage2")
     numbers = clips.split.numbers(int(stage[-1]), "validation")
     counts = [clips.clips[i].count for i in numbers]
-    rows = held_out(numbers, counts, settings.batch_size)
+    rows = held_out(numbers, counts, settings.batch_size, settings.crop_frames)
     if settings.validation_batches and settings.validation_batches < len(rows):
         step = len(rows) / settings.validation_batches
         rows = [rows[int(i * step)] for i in range(settings.validation_batches)]

@@ -133,6 +133,16 @@ def test_held_out_clips_come_once_each() -> None:
     assert rows == [[Crop(5, 0, 10), Crop(9, 0, 20)], [Crop(3, 0, 30)]]
 
 
+def test_held_out_clips_are_cut_as_training_cuts_them_and_every_frame_counts_once() -> None:
+    rows = held_out([3, 5, 9], [30, 10, 25], 2, 12)
+    pieces = [crop for row in rows for crop in row]
+    assert max(crop.count for crop in pieces) <= 12
+    frames = sorted((c.number, c.start + i) for c in pieces for i in range(c.count))
+    assert frames == [(n, i) for n, count in ((3, 30), (5, 10), (9, 25)) for i in range(count)]
+    # Pieces of nearly equal length: no sliver that is all edge.
+    assert min(crop.count for crop in pieces) == 8
+
+
 def test_a_batch_holds_its_clips_and_unknown_people_have_no_label(tiny_config) -> None:
     config = tiny_config("lsf", "run", SHORT)
     clips = open_clips(config.data)

@@ -127,8 +127,11 @@ def test_frozen_parts_keep_still_whatever_the_trainer_calls(compact_config, monk
     assert moved and all(name.startswith("encoder.") for name in moved)
 
 
-def test_validation_is_the_mean_over_all_held_out_frames(tiny_config) -> None:
-    config = tiny_config("lsf", "run", SHORT | {"epochs": 1})
+@pytest.mark.parametrize("crop_frames", [0, 9])
+def test_validation_is_the_mean_over_all_held_out_frames_in_pieces_as_trained_on(
+    tiny_config, crop_frames
+) -> None:
+    config = tiny_config("lsf", "run", SHORT | {"epochs": 1, "crop_frames": crop_frames})
     train(config)
     with (config.out / "stage2" / runs.LOG).open() as file:
         said = float(next(csv.DictReader(file))["val_loss"])
@@ -138,10 +141,10 @@ def test_validation_is_the_mean_over_all_held_out_frames(tiny_config) -> None:
     data = Batches(clips, trained.facts.people, speech=True)
     total = frames = 0.0
     for number in numbers:
-        batch = data[held_out([number], [clips.clips[number].count], 1)[0]]
-        loss = trained.system.training_step(batch, "speech", None)["loss"]
-        total += float(loss) * clips.clips[number].count
-        frames += clips.clips[number].count
+        for crops in held_out([number], [clips.clips[number].count], 1, crop_frames):
+            loss = trained.system.training_step(data[crops], "speech", None)["loss"]
+            total += float(loss) * crops[0].count
+            frames += crops[0].count
     assert len(numbers) == 4 and said == pytest.approx(total / frames, rel=1e-5)
 
 

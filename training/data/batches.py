@@ -8,6 +8,7 @@ length and cut at random.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -105,11 +106,21 @@ class Order(Sampler[list[Crop]]):
         return self._cached[1][place]
 
 
-def held_out(numbers: Sequence[int], counts: Sequence[int], batch_size: int) -> list[list[Crop]]:
-    """Every clip once, whole, like lengths together: always the same batches."""
-    order = np.argsort(np.asarray(counts), kind="stable")
-    rows = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    return [[Crop(numbers[i], 0, counts[i]) for i in row] for row in rows]
+def held_out(
+    numbers: Sequence[int], counts: Sequence[int], batch_size: int, crop_frames: int = 0
+) -> list[list[Crop]]:
+    """Every frame once, like lengths together: always the same batches.
+
+    What learns from crops hears no more than that at once here either: positions behind were never
+    trained. A clip is cut into pieces of nearly equal length, at most ``crop_frames`` (0: whole).
+    """
+    pieces = []
+    for number, count in zip(numbers, counts, strict=True):
+        n_pieces = -(-count // crop_frames) if crop_frames else 1
+        edges = [count * i // n_pieces for i in range(n_pieces + 1)]
+        pieces += [Crop(number, a, b - a) for a, b in pairwise(edges)]
+    pieces.sort(key=lambda crop: crop.count)
+    return [pieces[i : i + batch_size] for i in range(0, len(pieces), batch_size)]
 
 
 class Batches(Dataset[SpeechBatch]):
