@@ -13,6 +13,7 @@ import numpy as np
 
 from lsf_backend.engine.base import EngineInfo
 from lsf_backend.errors import LsfError
+from lsf_backend.face.face_model import FaceModel
 from lsf_backend.face.flame_transfer import FlameTransfer, flame_face
 from lsf_backend.protocol import AnimateRequest
 
@@ -21,7 +22,10 @@ _HINT = "Choose your FLAME file (.pkl or .npz from flame.is.tue.mpg.de)."
 
 
 class FaceMotion:
-    """Checked spaces of a request: ``made`` while the layers work, ``final`` as it goes out."""
+    """Checked spaces of a request: ``made`` right behind the engine, ``final`` as it goes out.
+
+    ``flame`` is the user's FLAME face, where one of the spaces is FLAME's and a file was given.
+    """
 
     def __init__(
         self, request: AnimateRequest, info: EngineInfo, progress: Callable[[str, float], None]
@@ -29,6 +33,7 @@ class FaceMotion:
         engine = info.face_space
         self.final = "head" if request.output == "arkit" else request.face_space or engine
         self.warnings: list[str] = []
+        self.flame: FaceModel | None = None
         self._transfer: FlameTransfer | None = None
         # Layers are made of ARKit weights: motion becomes the head's as early, FLAME's as late as
         # it can.
@@ -47,12 +52,12 @@ class FaceMotion:
                     _HINT,
                 )
             return
-        face, version = flame_face(request.face)
+        self.flame, version = flame_face(request.face)
         if engine == "flame":
             self._check_version(info, version)
         if self._early or self._late:
             progress("fitting", 0.0)
-            self._transfer = FlameTransfer(face)
+            self._transfer = FlameTransfer(self.flame)
 
     def _check_version(self, info: EngineInfo, version: str) -> None:
         known = [v.split("-")[0] for v in (info.flame_version, version) if v and v != "unknown"]

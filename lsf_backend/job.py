@@ -19,15 +19,11 @@ from lsf_backend.engine.base import AnimateJob, Engine, EngineInfo, MotionChunk
 from lsf_backend.engine.registry import create_engine
 from lsf_backend.errors import LsfError
 from lsf_backend.face.arkit import ARKIT_NAMES, EXPRESSION_NAMES
-from lsf_backend.face.face_model import FaceModel
-from lsf_backend.face.head_space import arkit_from_motion, motion_from_arkit
+from lsf_backend.face.head_space import arkit_from_motion
 from lsf_backend.face_motion import SPACES, FaceMotion
-from lsf_backend.finishing.finisher import Finished, Finisher
-from lsf_backend.finishing.layers import channels_of, layers
-from lsf_backend.finishing.lips import gap_per_weight_mm
-from lsf_backend.finishing.settings import FinishingSettings
-from lsf_backend.finishing.speech import SpeechTrack
-from lsf_backend.protocol import EXTRA_CHANNELS, HEAD_FILE, AnimateRequest
+from lsf_backend.finishing.layers import channels_of
+from lsf_backend.job_layers import JobLayers
+from lsf_backend.protocol import EXTRA_CHANNELS, AnimateRequest
 from lsf_backend.versions import dependency_versions, own_version
 
 log = logging.getLogger(__name__)
@@ -37,10 +33,6 @@ N_MOTION = 53
 LARGEST_BETA = 10.0
 HIGHEST_TEMPERATURE = 10.0
 _JAW_CHANNELS = ("jaw_x_rad", "jaw_y_rad", "jaw_z_rad")
-# Off unless they are asked for: the head's own motion needs more than a face to show on.
-_STILL_HEAD = {"head": 0.0, "breathing": 0.0}
-# Layers that every face can have; the others are made of ARKit weights.
-_ANY_FACE = ("gaze", "head", "breathing")
 LARGEST_GAP_MM = 1000.0
 
 
@@ -72,10 +64,9 @@ class Job:
         self._frames_made = self._frames_done = 0
         self._warnings: list[str] = []
         self._notes: list[str] = []
+        moved = None if request.identity_space not in ("", self._face.final) else self._betas
+        self._layers = JobLayers(request, self._face, moved)
         self._leave_foreign_identity()
-        self._speech: SpeechTrack | None = None
-        self._settings = self._finishing_settings()
-        self._finisher = self._make_finisher()
 
     @property
     def face_space(self) -> str:
@@ -99,32 +90,8 @@ class Job:
 
     def chunks(self) -> Iterator[MotionChunk]:
         """Chunks of motion in order and without gaps; stops early, and quietly, when cancelled."""
-        made = self._finished_chunks() if self._finisher else self._layered_chunks()
-        for chunk in made:
+        for chunk in self._layers.over(self._engine_chunks()):
             self._frames_done += len(chunk.motion)
-            yield dataclasses.replace(chunk, motion=self._face.going_out(chunk.motion))
-
-    def _finished_chunks(self) -> Iterator[MotionChunk]:
-        """The engine's chunks, finished; what was made before a cancel is finished as well."""
-        assert self._finisher is not None
-        for chunk in self._engine_chunks():
-            yield from self._as_chunks(self._finisher.push(arkit_from_motion(chunk.motion)))
-        yield from self._as_chunks(self._finisher.flush())
-
-    def _as_chunks(self, part: Finished | None) -> Iterator[MotionChunk]:
-        if part is not None:
-            extra = part.layers.columns(tuple(self.request.extra)) if self.request.extra else None
-            yield MotionChunk(part.first_frame, motion_from_arkit(part.weights), extra)
-
-    def _layered_chunks(self) -> Iterator[MotionChunk]:
-        """The engine's own frames, with the extras beside them."""
-        for chunk in self._engine_chunks():
-            if self.request.extra:
-                assert self._settings is not None and self._speech is not None
-                count = len(chunk.motion)
-                seed, first = self.request.seed, chunk.first_frame
-                made = layers(self._settings, seed, first, count, self._speech)
-                chunk = dataclasses.replace(chunk, extra=made.columns(tuple(self.request.extra)))
             yield chunk
 
     def _leave_foreign_identity(self) -> None:
@@ -136,35 +103,6 @@ class Job:
                 f"The face's identity was left out: it is of the {space!r} space, and the engine "
                 f"speaks {self.info.face_space!r}."
             )
-
-    def _finishing_settings(self) -> FinishingSettings | None:
-        if self.request.finishing is None:
-            return None
-        settings = FinishingSettings.from_dict({**_STILL_HEAD, **self.request.finishing})
-        if self._face.made == "head":
-            return settings
-        asked = [name for name, value in self.request.finishing.items() if value > 0.0]
-        rest = [name for name in asked if name not in _ANY_FACE and not name.endswith("_mm")]
-        if rest:
-            self._notes.append(
-                f"{', '.join(rest)}: left out, because they need ARKit weights, which a "
-                f"{self._face.made!r} face does not have."
-            )
-        kept = {name: getattr(settings, name) for name in _ANY_FACE}
-        return dataclasses.replace(FinishingSettings.off(), **kept)
-
-    def _make_finisher(self) -> Finisher | None:
-        """The layers of a face with ARKit weights; other faces have the extras alone."""
-        if self._settings is None:
-            return None
-        # A reader of its own: the layers look further ahead than the engine.
-        sound = open_audio(self.request.audio, self.request.start_s, self.request.end_s)
-        self._speech = SpeechTrack.from_audio(sound)
-        if self._face.made != "head":
-            return None
-        own = self.request.lip_gap_mm
-        gaps = gap_per_weight_mm(FaceModel.load(HEAD_FILE)) if own is None else np.array(own)
-        return Finisher(self._settings, self.request.seed, self._speech, gaps)
 
     def _engine_chunks(self) -> Iterator[MotionChunk]:
         job = AnimateJob(
@@ -207,13 +145,14 @@ class Job:
             "notes": [
                 *self._notes,
                 *self._face.notes(),
-                *(self._finisher.report.sentences() if self._finisher else []),
+                *self._layers.notes(),
             ],
             "metadata": self.metadata(),
         }
 
     def metadata(self) -> dict[str, Any]:
         """What is needed to make the same frames again."""
+        settings = self._layers.settings
         return {
             "seed": self.request.seed,
             "temperature": self.request.temperature,
@@ -227,7 +166,7 @@ class Job:
             "duration_s": self._audio.duration_s,
             "face_space": self.face_space,
             "identity": self._betas is not None,
-            "finishing": self._settings.to_dict() if self._settings else None,
+            "finishing": settings.to_dict() if settings else None,
         }
 
     def _checked(self, chunk: MotionChunk) -> MotionChunk:

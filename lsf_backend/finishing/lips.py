@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guards of the lips, in mm on the actual mesh: they meet where they nearly do, and in silence.
 
-The gap is linear in the ARKit weights (``lip_gap_mm``), so a guard solves for the weights exactly.
+The gap is linear in the ARKit weights (``lip_gap_mm``), so a guard solves for the weights exactly;
+of a FLAME face ``flame_lips`` does the same.
 Closures p, b, m are known from the engine (``closures``) or taken from the motion itself: a dip of
 the gap that comes near zero and stands out of its surroundings. No phonemes are recognised here.
 """
@@ -22,7 +23,7 @@ _COURSE = {0: 1.0, 1: 0.7, 2: 0.3, 3: 0.08}
 _DIP_FRAMES = 5
 DIP_MM = 1.0
 # Share of the jaw's opening that a closure may take away; the lips (mouthClose) do the rest.
-_JAW_GIVES = 0.35
+JAW_GIVES = 0.35
 _RAMP_FRAMES = 3
 SILENCE_CONTEXT_FRAMES = 2 * _RAMP_FRAMES
 
@@ -39,6 +40,21 @@ _LIP_OPENERS = [
         "mouthShrugUpper",
     )
 ]
+
+
+class ArkitLips:
+    """Lips that ARKit weights [n, 52] move; ``per_weight_mm`` [52] is what each opens them by."""
+
+    def __init__(self, per_weight_mm: np.ndarray) -> None:
+        self._per_weight_mm = per_weight_mm
+
+    def gap_mm(self, motion: np.ndarray) -> np.ndarray:
+        """Gap less that of the resting face: [n, 52] -> [n] mm."""
+        return gap_mm(motion, self._per_weight_mm)
+
+    def closed(self, motion: np.ndarray, target_mm: np.ndarray, jaw_stays: bool) -> np.ndarray:
+        """Bring the gap down to ``target_mm`` [n]: [n, 52] -> [n, 52]."""
+        return closed_lips(motion, self._per_weight_mm, target_mm, jaw_stays)
 
 
 def gap_per_weight_mm(face: FaceModel) -> np.ndarray:
@@ -109,7 +125,7 @@ def closed_lips(
     _shrink(out, per_weight_mm, target_mm, _LIP_OPENERS)
     if jaw_stays and per_weight_mm[_CLOSE] < 0.0:
         over = np.maximum(gap_mm(out, per_weight_mm) - target_mm, 0.0)
-        jaw_part = np.minimum(_JAW_GIVES * out[:, _JAW], over / max(per_weight_mm[_JAW], 1e-9))
+        jaw_part = np.minimum(JAW_GIVES * out[:, _JAW], over / max(per_weight_mm[_JAW], 1e-9))
         out[:, _JAW] -= jaw_part
         over = np.maximum(gap_mm(out, per_weight_mm) - target_mm, 0.0)
         room = np.maximum(out[:, _JAW] - out[:, _CLOSE], 0.0)

@@ -15,13 +15,13 @@ SMOOTHING_CONTEXT_FRAMES = 3
 _KERNEL = np.array([-2.0, 3.0, 6.0, 7.0, 6.0, 3.0, -2.0]) / 21.0
 
 
-def smoothed(weights: np.ndarray, strength: float) -> np.ndarray:
+def smoothed(motion: np.ndarray, strength: float) -> np.ndarray:
     """Smooth [n + 6, K] -> [n, K] float64: three frames of context on each side are used up."""
-    middle = weights[SMOOTHING_CONTEXT_FRAMES:-SMOOTHING_CONTEXT_FRAMES].astype(np.float64)
+    middle = motion[SMOOTHING_CONTEXT_FRAMES:-SMOOTHING_CONTEXT_FRAMES].astype(np.float64)
     if strength == 0.0:
         return middle
-    filtered = windowed(weights.astype(np.float64), _KERNEL)
-    return np.clip(middle + strength * (filtered - middle), 0.0, 1.0)
+    filtered = windowed(motion.astype(np.float64), _KERNEL)
+    return np.asarray(middle + strength * (filtered - middle))
 
 
 def jitter_mm(gap_mm: np.ndarray) -> float:

@@ -42,3 +42,10 @@ def talk_weights(levels: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndar
             dips.append(frame)
     weights += random.normal(0.0, 0.004, weights.shape)
     return np.clip(weights, 0.0, 1.0), np.array(dips)
+
+
+def talk_sound(levels: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Noise [640 T] at 16 kHz with these levels [T] dBFS."""
+    noise = np.random.default_rng(seed).standard_normal((len(levels), 640))
+    noise /= np.sqrt((noise**2).mean(axis=1, keepdims=True))
+    return (noise * 10.0 ** (levels[:, None] / 20.0)).ravel()
