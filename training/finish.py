@@ -19,6 +19,7 @@ from lsf_backend.model.lsf import LSFModel
 from training import runs
 from training.baselines.base import Baseline
 from training.baselines.codes import SpeechToCodes
+from training.baselines.registry import fusion_of
 from training.module import Stage
 from training.runs import RunFacts
 from training.settings import StageConfig
@@ -92,7 +93,8 @@ def finish(
     best = torch.load(folder / runs.BEST, map_location="cpu", weights_only=True)
     module.load_state_dict(best["state_dict"])
     runs.save_weights(folder, module.system, module.speech)
-    if facts.stage == "stage2" and facts.config.system in ("lsf", "hifb"):
+    whole = fusion_of(facts.config.system) == "hifb" and not facts.config.stage2.extras.without
+    if facts.stage == "stage2" and whole:
         export_lsf(folder / runs.MODEL, module.system, facts, module.speech)
     rows = next(one.rows for one in trainer.callbacks if isinstance(one, Log))  # type: ignore[attr-defined]
     draw_curve(folder / "curve.png", rows, f"{facts.config.system}, {facts.stage}")

@@ -10,7 +10,6 @@ model without that part could learn.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import logging
 from collections.abc import Callable
@@ -19,45 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lsf_backend.face.head_space import arkit_from_motion
 from lsf_backend.model.checkpoint import load_checkpoint
 from lsf_backend.model.lsf import LSFModel
 from training.data.cache import D_WHISPER, Cache, streams
-from training.losses import LipLoss
-from training.voices.measures import CLOSED_MM
-from training.voices.upper_face import UPPER
+from training.left_out import Heard, Move, crops, measure
 
 log = logging.getLogger(__name__)
-LENGTH = 125
-PARTED_MM = 2.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Heard:
-    """One crop: both streams' features side by side [2T, D], betas [300], the teacher [T, 53]."""
-
-    features: np.ndarray
-    betas: np.ndarray
-    motion: np.ndarray
-
-    def inputs(self, features: np.ndarray, betas: np.ndarray) -> list[np.ndarray]:
-        """What the network takes: motion and emotion features, betas."""
-        return [*streams(features), betas]
-
 
 Change = Callable[[Heard], list[np.ndarray]]
-
-
-def crops(cache: Cache, part: str, most: int) -> list[Heard]:
-    """Crops of ``LENGTH`` frames from clips of held-out speakers, spread over all of them."""
-    numbers = [i for i in cache.split(part) if cache.entries[i].count >= LENGTH]
-    found = []
-    for number in numbers[:: max(1, len(numbers) // most)][:most]:
-        first = cache.entries[number].first
-        features = np.asarray(cache.features[2 * first : 2 * (first + LENGTH)], np.float32)
-        motion = np.array(cache.motion[first : first + LENGTH])
-        found.append(Heard(features, cache.betas[number], motion))
-    return found
 
 
 def changes(heard: list[Heard]) -> dict[str, Change]:
@@ -86,44 +54,31 @@ def changes(heard: list[Heard]) -> dict[str, Change]:
     }
 
 
-@torch.no_grad()
-def measure(model: LSFModel, heard: list[Heard], change: Change, codes: bool) -> dict[str, float]:
-    """Errors over all crops; ``codes`` False decodes the latent as it is."""
-    lips, rows = LipLoss(), []
-    shut, wanted_shut = [], []
-    for crop in heard:
+def mover(model: LSFModel, change: Change, codes: bool = True) -> Move:
+    """The model without a part; ``codes`` False decodes the latent as it is."""
+
+    @torch.no_grad()
+    def move(crop: Heard) -> np.ndarray:
         out = model(*(torch.from_numpy(part)[None] for part in change(crop)))
         motion = out.motion if codes else model.vqvae.decode(out.latent)
-        gap = lips.lips_mm(motion)[0, :, 0].numpy()
-        aim = lips.lips_mm(torch.from_numpy(crop.motion))[:, 0].numpy()
-        face = arkit_from_motion(motion[0].numpy()) - arkit_from_motion(crop.motion)
-        rows.append((np.abs(gap - aim).mean(), np.abs(face[:, UPPER]).mean(),
-                     np.abs(np.diff(gap, n=2)).mean()))  # fmt: skip
-        shut.append(gap < CLOSED_MM)
-        wanted_shut.append(aim)
-    closed, aim = np.concatenate(shut), np.concatenate(wanted_shut)
-    gap_mm, upper, shake_mm = np.mean(rows, axis=0)
-    return {
-        "lip gap off, mm": round(float(gap_mm), 3),
-        "closed where it should be": round(float(closed[aim < CLOSED_MM].mean()), 4),
-        "closed where lips are parted": round(float(closed[aim > PARTED_MM].mean()), 4),
-        "upper face off": round(float(upper), 4),
-        "change of lip speed, mm": round(float(shake_mm), 3),
-    }
+        return np.asarray(motion[0].numpy())
+
+    return move
 
 
 def knock_out(model: LSFModel, heard: list[Heard]) -> dict[str, dict[str, float]]:
     """Figures with everything and without each part."""
-    found = {name: measure(model, heard, one, True) for name, one in changes(heard).items()}
-    everything = changes(heard)["everything"]
-    found["no codes"] = measure(model, heard, everything, False)
+    parts = changes(heard)
+    found = {name: measure(heard, mover(model, one)) for name, one in parts.items()}
+    everything = parts["everything"]
+    found["no codes"] = measure(heard, mover(model, everything, codes=False))
     # Without what the tokens read, they are the same for every clip.
     readers = [layer.fusion.to_out for layer in model.sie.hifb.layers if not layer.last]
     kept = [reader.weight.detach().clone() for reader in readers]
     with torch.no_grad():
         for reader in readers:
             reader.weight.zero_()
-        found["no fusion"] = measure(model, heard, everything, True)
+        found["no fusion"] = measure(heard, mover(model, everything))
         for reader, weight in zip(readers, kept, strict=True):
             reader.weight.copy_(weight)
     return found
@@ -134,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.knockout", description=__doc__)
     parser.add_argument("run", type=Path, help="run folder with a finished stage2")
     parser.add_argument("cache", type=Path)
-    parser.add_argument("--clips", type=int, default=80)
+    parser.add_argument("--clips", type=int, default=320)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     model = load_checkpoint(options.run / "stage2" / "model").model

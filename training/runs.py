@@ -25,7 +25,7 @@ from lsf_backend.model.hubert import HubertEncoder
 from lsf_backend.model.state_files import Tensors, load_exactly, read_tensors, without_prefix
 from training.baselines.base import Baseline, LabelConfig, vertex_gram
 from training.baselines.codes import SpeechToCodes, SpeechToCodesConfig
-from training.baselines.registry import Setting, build, weights_of
+from training.baselines.registry import Setting, build, fusion_of, weights_of
 from training.data.clips import EMOTIONS, N_INTENSITIES, Face
 from training.data.sources import Clips, training_people
 from training.metrics import linear_basis, vertices_of
@@ -81,12 +81,21 @@ class RunFacts:
             raise refuse(f"{folder} is not the folder of a trained stage ({error}).") from error
 
     def system(self) -> Baseline:
-        """The system with fresh weights."""
+        """The system with fresh weights, and what the stage adds to its losses."""
+        system = self._fresh()
+        try:
+            system.use(self.config.stage(self.stage).extras)
+        except ValueError as error:
+            raise refuse(f"{error}.") from error
+        return system
+
+    def _fresh(self) -> Baseline:
         labels = LabelConfig(len(self.people), len(EMOTIONS), N_INTENSITIES)
         name = self.config.system
         if self.model is not None:
             self._check(self.model)
-            return SpeechToCodes(SpeechToCodesConfig(self.model, labels=labels))
+            fusion = fusion_of(name)
+            return SpeechToCodes(SpeechToCodesConfig(self.model, fusion=fusion, labels=labels))
         space = "head" if self.face.space == "head" else "flame"
         setting = Setting(self.config.size, *self.widths, labels, space)  # type: ignore[arg-type]
         return build(name, setting, self._gram() if name == "emote" else None)

@@ -17,7 +17,7 @@ from lsf_backend.errors import LsfError
 from lsf_backend.model.checkpoint_info import read_info
 from lsf_backend.model.config import PRESETS, ModelConfig
 from training.baselines.objective import Extras
-from training.baselines.registry import TABLE1, TABLE2, Size
+from training.baselines.registry import TABLE1, TABLE2, Size, fusion_of
 from training.data.cache import D_EMOTION, D_MOTION
 
 # The bundled model's weights as torch reads them, with the encoder of the VQ-VAE.
@@ -167,8 +167,8 @@ class RunConfig:
         ):
             if value not in allowed:
                 raise refuse(f'"{name}" is {value!r}; it is one of {", ".join(allowed)}.')
-        if self.preset is not None and self.system not in ("lsf", "hifb"):
-            raise refuse(f'A "preset" is of the system "lsf", not of "{self.system}".')
+        if self.preset is not None and fusion_of(self.system) == "none":
+            raise refuse(f'A "preset" is of a system with a fusion, not of "{self.system}".')
         if self.start_from is not None and (self.preset or self.system not in ("lsf", "hifb")):
             raise refuse('"start_from" is of the system "lsf" and brings its own sizes.')
         if self.changes and self.preset is None:

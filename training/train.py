@@ -69,10 +69,6 @@ def train_stage(config: RunConfig, stage: str) -> Path:
     settings = config.stage(stage)
     L.seed_everything(settings.seed, workers=True, verbose=False)
     system = facts.system()
-    try:
-        system.use(settings.extras)
-    except ValueError as error:
-        raise refuse(f"{error}.") from error
     speech = _speech(config) if stage == "stage2" else None
     _start_weights(config, stage, facts, system, clips)
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,9 @@ torch = pytest.importorskip("torch")
 
 from lsf_backend.model.lsf import LSFModel  # noqa: E402
 from training.data.cache import D_MOTION  # noqa: E402
-from training.knockout import LENGTH, Heard, changes, knock_out  # noqa: E402
+from training.data.clips import ClipName  # noqa: E402
+from training.knockout import changes, knock_out  # noqa: E402
+from training.left_out import LENGTH, Heard  # noqa: E402
 from training.settings import model_config  # noqa: E402
 
 
@@ -17,8 +19,9 @@ def heard() -> list[Heard]:
             rng.standard_normal((2 * LENGTH, D_MOTION)).astype(np.float32),
             rng.standard_normal(300).astype(np.float32),
             0.2 * rng.random((LENGTH, 53)).astype(np.float32),
+            ClipName(f"S{subject:03d}", "001", 0, 0),
         )
-        for _ in range(2)
+        for subject in range(2)
     ]
 
 

@@ -228,6 +228,12 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * real).sum() / (real.sum() * values[0, 0].numel())
 
 
+def clip_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of each clip's real frames: values [B, T, D], mask [B, T] -> [B, D]."""
+    real = mask[:, :, None].to(values.dtype)
+    return (values * real).sum(dim=1) / real.sum(dim=1)
+
+
 def clip_generators(
     n_clips: int, generator: torch.Generator, device: torch.device | None = None
 ) -> list[torch.Generator]:

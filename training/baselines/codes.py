@@ -10,6 +10,7 @@ own encoder. Differs from ProbTalk3D: LayerNorm, codes that belong to one frame.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -24,6 +25,7 @@ from training.baselines.base import (
     SpeechBatch,
     Step,
     clip_generators,
+    clip_mean,
     clip_noise,
     masked_mean,
     one_hot,
@@ -111,9 +113,8 @@ class StyleEncoder(nn.Module):
         if "identity" in self.config.style:
             parts.append(self.of_identity(self.identity(batch.betas)))
         if "emotion_feature" in self.config.style:
-            real = batch.mask.repeat_interleave(2, dim=1)[:, :, None].to(batch.emotion.dtype)
-            mean = (batch.emotion * real).sum(dim=1) / real.sum(dim=1)
-            parts.append(self.of_emotion(mean))
+            real = batch.mask.repeat_interleave(2, dim=1)
+            parts.append(self.of_emotion(clip_mean(batch.emotion, real)))
         return torch.stack(parts).sum(dim=0)
 
 
@@ -225,9 +226,8 @@ class SpeechToCodes(Baseline):
         self, batch: SpeechBatch, phase: str = "speech", generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
         """Losses of stage 1 or of stage 2."""
-        if phase == "speech" and self.training and self.extras.feature_noise > 0:
-            assert generator is not None
-            batch = with_noise(batch, self.extras.feature_noise, generator)
+        if phase == "speech" and self.training and generator is not None:
+            batch = with_noise(batch, self.extras, generator)
         outcome = self._outcome(batch, phase)
         if phase == "prior" and self.training and outcome.codes is not None:
             for level, codes in enumerate(outcome.codes[batch.mask].unbind(dim=-1)):
@@ -246,11 +246,21 @@ class SpeechToCodes(Baseline):
 
     def _outcome(self, batch: SpeechBatch, phase: str) -> Outcome:
         extras, lips = self.extras, self.lips
+        coded = "codes" not in extras.without
         if phase == "prior":
-            quantised = self.quantised or not self.training
+            quantised = coded and (self.quantised or not self.training)
             return prior_losses(self.prior, batch.motion, batch.mask, extras, lips, quantised)
-        latent = self.encoder(batch)
-        return speech_losses(self.prior, latent, batch.motion, batch.mask, extras, lips)
+        latent = self.latent(batch)
+        return speech_losses(self.prior, latent, batch.motion, batch.mask, extras, lips, coded)
+
+    def latent(self, batch: SpeechBatch) -> Tensor:
+        """Latent [B, T, d] of speech and face, without the parts that are left out."""
+        changed = {}
+        if "emotion" in self.extras.without:
+            changed["emotion_features"] = torch.zeros_like(batch.emotion_features)
+        if "identity" in self.extras.without:
+            changed["betas"] = torch.zeros_like(batch.betas)
+        return self.encoder(dataclasses.replace(batch, **changed))
 
     @torch.no_grad()
     def sample(self, batch: SpeechBatch, n_samples: int, generator: torch.Generator) -> Tensor:
@@ -259,29 +269,38 @@ class SpeechToCodes(Baseline):
         owners = clip_generators(b, generator, batch.mask.device)
         shape = (n_samples, t, self.config.model.vq.n_draws)
         uniform = clip_noise(owners, batch.lengths, shape, uniform=True).flatten(0, 1)
-        latent = repeat_clips(self.encoder(batch), n_samples)
+        latent = repeat_clips(self.latent(batch), n_samples)
         mask = repeat_clips(batch.mask, n_samples)
-        zq = self.prior.quantize(latent, self.config.temperature, uniform=uniform, mask=mask).zq
+        zq = latent
+        if "codes" not in self.extras.without:
+            zq = self.prior.quantize(latent, self.config.temperature, uniform=uniform, mask=mask).zq
         return self.prior.decode(zq, mask).unflatten(0, (n_samples, b))
 
 
-def with_noise(batch: SpeechBatch, share: float, generator: torch.Generator) -> SpeechBatch:
-    """Blur features by ``share`` of each one's spread, frame by frame and clip by clip.
+def with_noise(batch: SpeechBatch, extras: Extras, generator: torch.Generator) -> SpeechBatch:
+    """Blur features by ``feature_noise`` of each one's spread, and betas by ``identity_noise``.
 
-    Voices that nobody trained on differ in both; some channels of some clips fall silent.
+    Voices that nobody trained on differ frame by frame and for a whole clip; some channels fall
+    silent. The emotion stream is spared the latter two: emotion is what a clip's features hold.
     """
+    device, share = batch.mask.device, extras.feature_noise
 
-    def blurred(features: Tensor) -> Tensor:
-        device = features.device
-        noise = torch.randn(features.shape, generator=generator, device=generator.device)
-        of_clip = (features.shape[0], 1, features.shape[2])
-        noise = noise + torch.randn(of_clip, generator=generator, device=generator.device)
-        kept = torch.rand(of_clip, generator=generator, device=generator.device) >= 0.5 * share
-        blur = share * features.std(dim=(0, 1)) * noise.to(device)
-        return (features + blur) * kept.to(device)
+    def normal(shape: Sequence[int]) -> Tensor:
+        return torch.randn(shape, generator=generator, device=generator.device).to(device)
 
-    return dataclasses.replace(
-        batch,
-        motion_features=blurred(batch.motion_features),
-        emotion_features=blurred(batch.emotion_features),
-    )
+    def blurred(features: Tensor, of_clip: bool) -> Tensor:
+        noise = normal(features.shape)
+        if not of_clip:
+            return features + share * features.std(dim=(0, 1)) * noise
+        shape = (features.shape[0], 1, features.shape[2])
+        noise = noise + normal(shape)
+        kept = torch.rand(shape, generator=generator, device=generator.device) >= 0.5 * share
+        return (features + share * features.std(dim=(0, 1)) * noise) * kept.to(device)
+
+    changed: dict[str, Tensor] = {}
+    if share > 0:
+        changed["motion_features"] = blurred(batch.motion_features, True)
+        changed["emotion_features"] = blurred(batch.emotion_features, False)
+    if extras.identity_noise > 0:
+        changed["betas"] = batch.betas + extras.identity_noise * normal(batch.betas.shape)
+    return dataclasses.replace(batch, **changed)

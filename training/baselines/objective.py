@@ -4,6 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
+
+# What a model can be trained without: a stream or the identity set to zero, the quantiser skipped.
+Part = Literal["emotion", "identity", "codes"]
+PARTS: tuple[Part, ...] = ("emotion", "identity", "codes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +19,9 @@ class Extras:
     ``start_without_codes``: first steps of stage 1 without quantiser. ``revive_every``: steps after
     which unused codes move onto real tokens, until ``revive_until`` of the run. ``feature_noise``:
     share of each feature's spread, in stage 2. ``margin_weight``: of the lip gap on the wrong side
-    of shut or parted, both ways alike (:class:`training.losses.LipLoss`).
+    of shut or parted, both ways alike (:class:`training.losses.LipLoss`). ``held_weight``: in stage
+    2, of L1 between the clips' mean motions, where emotion shows. ``identity_noise``: spread of
+    what is added to betas, in stage 2. ``without``: parts that an ablation does not have.
     """
 
     lip_weight: float = 0.0
@@ -26,9 +33,14 @@ class Extras:
     revive_every: int = 0
     revive_until: float = 0.8
     feature_noise: float = 0.0
+    held_weight: float = 0.0
+    identity_noise: float = 0.0
+    without: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse numbers below zero."""
+        """Refuse numbers below zero and parts that do not exist."""
+        if unknown := set(self.without) - set(PARTS):
+            raise ValueError(f"without {sorted(unknown)} is none of {', '.join(PARTS)}")
         for field in dataclasses.fields(self):
-            if getattr(self, field.name) < 0:
+            if field.name != "without" and getattr(self, field.name) < 0:
                 raise ValueError(f"{field.name} is at least 0, not {getattr(self, field.name)}")

@@ -207,6 +207,12 @@ def weights_of(name: str) -> str:
     return shared.get(name, name)
 
 
+def fusion_of(name: str) -> Fusion:
+    """How the system fuses an emotion stream into speech."""
+    row = TABLE2.get(weights_of(name))
+    return "none" if row is None else row.fusion
+
+
 def prior_of(name: str) -> str | None:
     """The prior that ``name`` starts phase "speech" from; equal names share one training of it."""
     if weights_of(name) in TABLE2:

@@ -20,6 +20,7 @@ from lsf_backend.engine.features import raw_prosody
 from lsf_backend.face.face_model import FaceModel
 from lsf_backend.face.head_space import arkit_from_motion
 from lsf_backend.face.measure import lip_gap_mm
+from training.data.clips import ClipName
 from training.voices.upper_face import UPPER
 
 FOLDS = 4
@@ -28,11 +29,9 @@ SHRINKAGE = 0.2
 
 @dataclasses.dataclass(frozen=True)
 class Felt:
-    """One clip: who, which emotion (0..7) and intensity (0..2); its face and its voice."""
+    """One clip: who says it in which emotion; its face, the teacher's, its voice."""
 
-    subject: str
-    emotion: int
-    intensity: int
+    name: ClipName
     motion: np.ndarray
     taught: np.ndarray
     audio: np.ndarray
@@ -66,7 +65,7 @@ def voice_arousal(audio: np.ndarray) -> np.ndarray:
     return np.array([numbers[0], numbers[4], numbers[2], -numbers[3]])
 
 
-def against_neutral(values: np.ndarray, clips: list[Felt]) -> np.ndarray:
+def against_neutral(values: np.ndarray, clips: list[ClipName]) -> np.ndarray:
     """Sum of z-scores about each speaker's neutral clips: values [N, D] -> [N]."""
     moved = np.zeros_like(values)
     for subject in {clip.subject for clip in clips}:
@@ -89,7 +88,7 @@ def discriminants(x: np.ndarray, y: np.ndarray, n_classes: int) -> Callable[[np.
     return lambda new: ((new - centre) / spread @ weights + offset).argmax(1)
 
 
-def confusion(numbers: np.ndarray, clips: list[Felt], n_classes: int = 8) -> np.ndarray:
+def confusion(numbers: np.ndarray, clips: list[ClipName], n_classes: int = 8) -> np.ndarray:
     """Cross-validated by speaker: true emotion (rows) against the one found: [8, 8] counts."""
     subjects = sorted({clip.subject for clip in clips})
     labels = np.array([clip.emotion for clip in clips])
@@ -112,21 +111,22 @@ def balanced_accuracy(table: np.ndarray) -> float:
 def measure_emotion(clips: list[Felt]) -> dict[str, Any]:
     """All figures of this module over the clips of held-out speakers."""
     face = FaceModel.load()
-    voice = against_neutral(np.stack([voice_arousal(c.audio) for c in clips]), clips)
+    names = [clip.name for clip in clips]
+    voice = against_neutral(np.stack([voice_arousal(c.audio) for c in clips]), names)
     sources = {
         "face": np.stack([face_numbers(c.motion) for c in clips]),
         "teacher's face": np.stack([face_numbers(c.taught) for c in clips]),
         "voice": np.stack([voice_numbers(c.audio) for c in clips]),
     }
-    found: dict[str, Any] = {"clips": len(clips), "subjects": len({c.subject for c in clips})}
+    found: dict[str, Any] = {"clips": len(clips), "subjects": len({n.subject for n in names})}
     for name, motions in (("face", [c.motion for c in clips]),
                           ("teacher's face", [c.taught for c in clips])):  # fmt: skip
-        mine = against_neutral(np.stack([face_arousal(face, m) for m in motions]), clips)
+        mine = against_neutral(np.stack([face_arousal(face, m) for m in motions]), names)
         found[f"arousal of {name} with the voice's, r"] = round(
             float(np.corrcoef(mine, voice)[0, 1]), 3
         )
     for name, numbers in sources.items():
-        table = confusion(numbers, clips)
+        table = confusion(numbers, names)
         found[f"emotion from {name}"] = {
             "balanced_accuracy": round(balanced_accuracy(table), 3), "chance": 0.125,
             "confusion": table.tolist(),

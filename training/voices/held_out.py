@@ -11,23 +11,19 @@ import numpy as np
 from training.corpus.make import clip_stems, read_clip
 from training.corpus.teacher import Teacher
 from training.corpus.voices import split_of
+from training.data.clips import ClipName
 from training.voices.emotion import Felt
-
-PER_SUBJECT_AND_EMOTION = 2
 
 
 def emotional_clips(corpus: Path, animate: Callable[[np.ndarray], np.ndarray]) -> list[Felt]:
-    """Clips of the test speakers, a few of each emotion, animated on the mean face."""
-    teacher, clips, seen = Teacher.load(), [], {}
+    """All clips of the test speakers, animated on the mean face."""
+    teacher, clips = Teacher.load(), []
     for stem in clip_stems(corpus):
-        subject, _, emotion, intensity = stem.split("_")
-        key = (subject, emotion)
-        if split_of(stem) != "test" or seen.get(key, 0) == PER_SUBJECT_AND_EMOTION:
+        if split_of(stem) != "test":
             continue
-        seen[key] = seen.get(key, 0) + 1
+        name = ClipName.parse(stem)
+        assert name is not None
         clip = read_clip(corpus, stem)
         taught = teacher.clip_motion(clip, np.zeros(300, np.float32), seed=0)
-        clips.append(
-            Felt(subject, int(emotion), int(intensity), animate(clip.audio), taught, clip.audio)
-        )
+        clips.append(Felt(name, animate(clip.audio), taught, clip.audio))
     return clips

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 
+from training.data.clips import ClipName
 from training.voices.emotion import (
     Felt,
     against_neutral,
@@ -20,21 +21,22 @@ def clips(told: float) -> list[Felt]:
                 motion = 0.3 + 0.05 * rng.standard_normal((40, 53)).astype(np.float32)
                 motion[:, emotion] += told
                 audio = 0.1 * rng.standard_normal(16_000).astype(np.float32)
-                found.append(Felt(f"S{subject:03d}", emotion, 1, motion, motion, audio))
+                name = ClipName(f"S{subject:03d}", "001", emotion, 1)
+                found.append(Felt(name, motion, motion, audio))
     return found
 
 
 def test_emotions_that_move_the_face_are_told_apart_and_others_are_not() -> None:
     for told, least, most in ((0.2, 0.95, 1.0), (0.0, 0.0, 0.35)):
         many = clips(told)
-        table = confusion(np.stack([c.motion.mean(0) for c in many]), many)
+        table = confusion(np.stack([c.motion.mean(0) for c in many]), [c.name for c in many])
         assert table.sum() == len(many)
         assert least <= balanced_accuracy(table) <= most
 
 
 def test_nobody_is_tried_on_what_their_own_clips_taught() -> None:
     """Numbers that tell only the person apart tell nothing about anyone's emotion."""
-    many = clips(0.0)
+    many = [clip.name for clip in clips(0.0)]
     labels = np.array([c.emotion for c in many])
     subjects = np.array([int(c.subject[1:]) for c in many])
     numbers = np.zeros((len(many), 8))
@@ -43,7 +45,7 @@ def test_nobody_is_tried_on_what_their_own_clips_taught() -> None:
 
 
 def test_arousal_counts_from_each_persons_neutral_clips() -> None:
-    many = clips(0.0)
+    many = [clip.name for clip in clips(0.0)]
     offset = np.array([10.0 * int(c.subject[1:]) for c in many])
     moved = np.array([float(c.emotion) for c in many])
     assert np.corrcoef(against_neutral((offset + moved)[:, None], many), moved)[0, 1] > 0.999
