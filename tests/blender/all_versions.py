@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs tests/blender under every supported Blender: four bpy wheels, each in its own environment.
 
-python tests/blender/all_versions.py [--only 4.2 5.2] [--envs DIR] [pytest options]
+python tests/blender/all_versions.py [--only 4.2 5.2] [--envs DIR] [files or pytest options]
+
+Files or folders named, here or after ``file.py::test``, are run instead of the whole folder.
 """
 
 from __future__ import annotations
@@ -60,6 +62,12 @@ def environment(bpy: str, folder: Path) -> Path | None:
     return python
 
 
+def pytest_arguments(options: list[str]) -> list[str]:
+    """Options as given, with the whole folder where they name no file, folder or test."""
+    named = [word for word in options if (ROOT / word.partition("::")[0]).exists()]
+    return [*([] if named else ["tests/blender"]), "-p", "no:cacheprovider", *options]
+
+
 def main() -> int:
     """Run them all; gives 0 only if all passed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -76,7 +84,7 @@ def main() -> int:
             results[bpy] = f"not run: there is no Python {VERSIONS[bpy][0]} here"
             continue
         print(f"== bpy {bpy}", flush=True)
-        command = [python, "-c", RUN, "tests/blender", "-p", "no:cacheprovider", *options]
+        command = [python, "-c", RUN, *pytest_arguments(options)]
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         verdict = "passed" if code == 0 else f"FAILED (exit {code})"
         results[bpy] = f"{verdict} in {time.monotonic() - began:.0f} s"
