@@ -61,7 +61,12 @@ class FaceChoice:
         space = self.space if self.output == "motion" else ""
         face = self.flame or flame
         return dataclasses.replace(
-            request, output=self.output, face=face, face_space=space, identity_space=self.space
+            request,
+            output=self.output,
+            face=face,
+            face_space=space,
+            jaw_keys=self.rig == SHAPES,
+            identity_space=self.space,
         )
 
     def sentence(self) -> str:

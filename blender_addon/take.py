@@ -94,6 +94,7 @@ class Take:
             # Another machine has another cache: then the file that the panel names.
             face=own if own and Path(own).is_file() else self.settings.flame,
             face_space=plan.face_space,
+            jaw_keys=mesh is not None and mesh.get(face_rig.MODE) == face_rig.KEYS,
             identity_space=plan.face_space or head,
         )
         # Of the bundled head the backend knows the lips: its first take is like all later ones.

@@ -12,7 +12,11 @@ from .faces import FaceChoice
 
 # Layers that add channels beside the face: what they add (``AnimateRequest.extra``), and their
 # strength where nothing is said about it.
-EXTRA_OF_LAYER = {"head": ("head", 0.0), "gaze": ("gaze", 1.0), "breathing": ("breath", 0.0)}
+EXTRA_OF_LAYER = {
+    "head": (("head",), 0.0),
+    "gaze": (("gaze",), 1.0),
+    "breathing": (("head", "breath"), 0.0),  # a breath lifts the head a little
+}
 
 
 class TakeError(RuntimeError):
@@ -71,7 +75,8 @@ class TakeSettings:
         if self.finishing is None:
             return ()
         layers = EXTRA_OF_LAYER.items()
-        return tuple(x for layer, (x, usual) in layers if self.finishing.get(layer, usual) > 0.0)
+        on = (added for name, (added, usual) in layers if self.finishing.get(name, usual) > 0.0)
+        return tuple(dict.fromkeys(extra for added in on for extra in added))
 
     def stem(self) -> str:
         """Name of the source, for the take's own."""

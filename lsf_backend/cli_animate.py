@@ -130,8 +130,9 @@ def read_layers(texts: list[str], raw: bool = False) -> dict[str, float]:
 
 def _extra(layers: dict[str, float]) -> list[str]:
     """What the layers that were asked for add beside the face."""
-    wanted = {"head": "head", "breathing": "breath"}
-    return [extra for name, extra in wanted.items() if layers.get(name, 0.0) > 0.0]
+    breathes = layers.get("breathing", 0.0) > 0.0
+    turns = breathes or layers.get("head", 0.0) > 0.0  # a breath lifts the head a little
+    return ["head"] * turns + ["breath"] * breathes
 
 
 def read_betas(path: Path) -> np.ndarray:

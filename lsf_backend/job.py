@@ -193,6 +193,8 @@ def check_request(request: AnimateRequest) -> AnimateRequest:
     for name in ("face_space", "identity_space"):
         if getattr(request, name) not in ("", *SPACES):
             raise _wrong(name, getattr(request, name), f"empty, {' or '.join(SPACES)}")
+    if type(request.jaw_keys) is not bool:
+        raise _wrong("jaw_keys", request.jaw_keys, "true or false")
     if not isinstance(request.face, str):
         raise _wrong("face", request.face, "the path of a FLAME file, or empty")
     for name in ("audio", "engine", "device", "output"):

@@ -105,7 +105,7 @@ class JobLayers:
         reason = "no FLAME file was given, on whose lips they would be measured"
         if self._face.flame is not None:
             try:
-                return FlameLips(self._face.flame, betas)
+                return FlameLips(self._face.flame, betas, self._request.jaw_keys)
             except LsfError as error:
                 reason = error.message.rstrip(".")
         if self._face.made == "flame":

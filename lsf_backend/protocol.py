@@ -137,8 +137,10 @@ class AnimateRequest:
     ``lip_gap_mm`` [52] says how far each ARKit shape opens the lips of the mesh that will move, so
     that the guards count its millimetres; None takes the bundled head's.
     ``face_space`` (``head`` or ``flame``) is what ``motion`` should be in, empty for the engine's
-    own; ``face`` is the user's FLAME file, needed wherever the two differ. ``identity_space`` is
-    the space of the betas; those of another space than the engine's are left out.
+    own; ``face`` is the user's FLAME file, needed wherever the two differ, and for the guards of a
+    FLAME face's lips; ``jaw_keys`` says that this face has shape keys in place of a jaw bone.
+    ``identity_space`` is the space of the betas; those of another space than the engine's are left
+    out.
     """
 
     verb: ClassVar[str] = "animate"
@@ -155,6 +157,7 @@ class AnimateRequest:
     lip_gap_mm: list[float] | None = None
     face: str = ""
     face_space: str = ""
+    jaw_keys: bool = False
     identity_space: str = ""
 
     def header(self) -> dict[str, Any]:

@@ -29,11 +29,14 @@ _HALVINGS = 26
 class FlameLips:
     """Gap and closing of the lips of a face with identity ``betas`` [<= 300].
 
-    Motion is [n, 53]: 50 expression, 3 jaw rad. Raises LsfError where the face has no lips to meet.
-    Nothing here depends on how frames are grouped, to the last bit.
+    Motion is [n, 53]: 50 expression, 3 jaw rad. With ``jaw_keys`` the jaw turns the resting face
+    alone (shape keys by R - I), not what the expression adds to it. Raises LsfError where the face
+    has no lips to meet. Nothing here depends on how frames are grouped, to the last bit.
     """
 
-    def __init__(self, face: FaceModel, betas: np.ndarray | None = None) -> None:
+    def __init__(
+        self, face: FaceModel, betas: np.ndarray | None = None, jaw_keys: bool = False
+    ) -> None:
         upper, lower = _middle(face, *lip_pairs(face))
         rest = face.shaped(betas).astype(np.float64)
         rows = np.concatenate([upper, lower])
@@ -45,11 +48,10 @@ class FlameLips:
         arm = moved.copy()
         arm[:, :, :N_EXPRESSION] -= joint
         turned = sign_mm * face.weights[rows, 2]
-        out = (rest[rows] - regressor @ rest).T @ turned
         # c without its constant, which is the gap at rest; then the three M_i with theirs.
         self._straight = np.ascontiguousarray(np.einsum("n,nk->k", sign_mm, moved[:, 1]))
-        self._turned = np.ascontiguousarray(np.einsum("n,nck->ck", turned, arm))
-        self._turned_rest = out
+        self._turned = np.ascontiguousarray(np.einsum("n,nck->ck", turned, arm)) * (not jaw_keys)
+        self._turned_rest = (rest[rows] - regressor @ rest).T @ turned
         near = expression[_elsewhere(rest, rows)].reshape(-1, N_EXPRESSION)
         cost = np.eye(N_EXPRESSION) + 3.0 * near.T @ near / max(len(near), 1) / _STILL_M**2
         slopes = np.vstack([self._straight[:N_EXPRESSION], self._turned[:, :N_EXPRESSION]])

@@ -325,6 +325,10 @@ def test_layers_have_strengths_of_their_own(speech: Path, tmp_path: Path, capsys
         assert "breath" not in stored
         told = json.loads(str(stored["metadata"]))["finishing"]
     assert (told["head"], told["blinks"], told["gaze"]) == (2.0, 0.0, 1.0)
+    assert animate(speech, "--out", out, "--overwrite", "--layer", "breathing=1") == 0
+    with np.load(out, allow_pickle=False) as stored:
+        assert stored["breath"].max() > 0.1 and np.abs(stored["head_x_rad"]).max() > 1e-3
+        assert not stored["head_y_rad"].any(), "it nods with the breath alone"
     capsys.readouterr()
     for layer, words in (("blinks", "no strength"), ("ears=1", "'ears'"), ("gaze=9", "gaze = 9")):
         assert animate(speech, "--out", out, "--overwrite", "--layer", layer) == 2

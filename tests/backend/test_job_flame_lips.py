@@ -1,51 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lips of a FLAME face in a whole job, in mm on its own mesh, whatever space the engine speaks."""
 
-import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lsf_backend.engine.base import AnimateJob, EngineInfo, MotionChunk
 from lsf_backend.engine.registry import register_engine
 from lsf_backend.face.face_model import FaceModel
-from lsf_backend.face.head_space import motion_from_arkit
 from lsf_backend.finishing.flame_lips import FlameLips
 from lsf_backend.finishing.lips import gap_mm, gap_per_weight_mm
 from lsf_backend.finishing.speech import SpeechTrack
 from lsf_backend.job import Job
 from lsf_backend.protocol import AnimateRequest
 from tests.backend.sounds import write_wav
-from tests.face.flame_disguise import mixing, write_disguise
-from tests.finishing.talk import talk_levels, talk_sound, talk_weights
+from tests.face.flame_disguise import write_disguise
+from tests.finishing.talk import talk_sound
+from tests.finishing.talk_engine import TALK_DIPS, TALK_LEVELS, TalkEngine
 
-LEVELS = talk_levels(300, seed=4)
-WEIGHTS, DIPS = talk_weights(LEVELS, seed=4)
 OFF = dict.fromkeys(("smoothing", "closure", "silence", "blinks", "gaze"), 0.0)
 GUARDS = {**OFF, "closure": 1.0, "silence": 1.0}
 BETAS = np.random.default_rng(8).normal(0, 0.7, 300).astype(np.float32)
-
-
-@dataclasses.dataclass
-class Talk:
-    """An engine that gives the made-up talk in one of the two spaces."""
-
-    face_space: str
-    chunk_frames: int = 40
-
-    def info(self) -> EngineInfo:
-        return EngineInfo("talk", True, "", self.face_space, ("cpu",), "0", "CC0", "2020")
-
-    def animate(self, job: AnimateJob) -> Iterator[MotionChunk]:
-        motion = motion_from_arkit(WEIGHTS)
-        if self.face_space == "flame":
-            motion[:, :50] = motion[:, :50] @ mixing()
-        for first in range(0, len(motion), self.chunk_frames):
-            yield MotionChunk(first, motion[first : first + self.chunk_frames])
-        job.audio.read(0, 640 * len(motion))
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +32,14 @@ def flame(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def engines(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("LSF_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
-    register_engine("talk flame", lambda: Talk("flame"))
-    register_engine("talk flame 7", lambda: Talk("flame", 7))
-    register_engine("talk head", lambda: Talk("head"))
+    register_engine("talk flame", lambda: TalkEngine("flame"))
+    register_engine("talk flame 7", lambda: TalkEngine("flame", 7))
+    register_engine("talk head", lambda: TalkEngine("head"))
 
 
 @pytest.fixture
 def sound(tmp_path: Path) -> Path:
-    return write_wav(tmp_path / "talk.wav", talk_sound(LEVELS))
+    return write_wav(tmp_path / "talk.wav", talk_sound(TALK_LEVELS))
 
 
 def made(
@@ -72,17 +48,18 @@ def made(
     values = {"audio": str(sound), "engine": "talk flame", "output": "motion", **fields}
     job = Job(AnimateRequest(**values), betas)
     found = np.concatenate([job.values(chunk) for chunk in job.chunks()])
-    assert len(found) == len(LEVELS)
+    assert len(found) == len(TALK_LEVELS)
     return found, job.summary()["notes"]
 
 
 def silent() -> np.ndarray:
-    active = SpeechTrack.from_levels(LEVELS).active(0, len(LEVELS))
+    active = SpeechTrack.from_levels(TALK_LEVELS).active(0, len(TALK_LEVELS))
     return ~np.any([np.roll(active, shift) for shift in range(-8, 9)], axis=0)
 
 
-@pytest.mark.parametrize("betas", [None, BETAS])
-@pytest.mark.parametrize("engine", ["talk flame", "talk head"])
+@pytest.mark.parametrize(
+    ("engine", "betas"), [("talk flame", None), ("talk flame", BETAS), ("talk head", BETAS)]
+)
 def test_a_flame_face_shuts_its_own_lips(
     sound: Path, flame: Path, engine: str, betas: np.ndarray | None
 ) -> None:
@@ -93,7 +70,7 @@ def test_a_flame_face_shuts_its_own_lips(
     before = lips.gap_mm(made(sound, betas, finishing=OFF, **fields)[0])
     motion, notes = made(sound, betas, finishing=GUARDS, **fields)
     after = lips.gap_mm(motion)
-    needy = DIPS[before[DIPS] < 2.4]
+    needy = TALK_DIPS[before[TALK_DIPS] < 2.4]
     assert len(needy) > 2 and before[needy].max() > 0.8 and before[silent()].max() > 0.8
     assert after[needy].max() < 0.21 and after[silent()].max() < 0.51
     assert "closures (by up to" in " ".join(notes) and "silent frames" in " ".join(notes)
@@ -106,7 +83,7 @@ def test_an_arkit_face_that_flame_moves_shuts_its_lips(sound: Path, flame: Path)
     before = gap_mm(made(sound, finishing=OFF, **fields)[0], per_weight)
     weights, notes = made(sound, finishing=GUARDS, **fields)
     after = gap_mm(weights, per_weight)
-    needy = DIPS[before[DIPS] < 2.4]
+    needy = TALK_DIPS[before[TALK_DIPS] < 2.4]
     assert len(needy) > 2 and before[needy].max() > 0.5
     assert after[needy].max() < 0.21 and after[silent()].max() < 0.51
     assert "closures (by up to" in " ".join(notes)

@@ -46,14 +46,37 @@ def people(count: int) -> list[np.ndarray | None]:
 
 
 def measured_mm(face: FaceModel, motion: np.ndarray, betas: np.ndarray | None) -> np.ndarray:
-    """Gap of the middle half of the lips on the posed mesh, less that at rest: [n] mm."""
+    """Gap of the lips of the posed mesh: [n] mm."""
+    return gap_of(face, face.vertices(betas, motion[:, :50], motion[:, 50:]), betas)
+
+
+def gap_of(face: FaceModel, posed: np.ndarray, betas: np.ndarray | None = None) -> np.ndarray:
+    """Gap of the middle half of the lips of posed [n, V, 3] m, less that at rest: [n] mm."""
     upper, lower = lip_pairs(face)
     x = face.v_template[lower, 0]
     middle = np.abs(x - (x[0] + x[-1]) / 2) < (x[-1] - x[0]) / 4
     upper, lower = upper[middle], lower[middle]
-    posed, rest = face.vertices(betas, motion[:, :50], motion[:, 50:]), face.shaped(betas)
+    rest = face.shaped(betas)
     gap = posed[:, upper, 1] - posed[:, lower, 1] - (rest[upper, 1] - rest[lower, 1])
     return 1000.0 * gap.mean(axis=1)
+
+
+@pytest.mark.parametrize("betas", people(2))
+def test_without_a_jaw_bone_the_gap_is_that_of_the_keys(
+    face: FaceModel, betas: np.ndarray | None
+) -> None:
+    """Keys add up: the neutral face with its jaw turned, and the expression on top."""
+    random = np.random.default_rng(2)
+    motion = random.normal(0, 0.4, (60, 53))
+    motion[:, 50:] = random.normal(0, 0.2, (60, 3))
+    stiff = dataclasses.replace(face, posedirs=0 * face.posedirs)
+    jaw = motion * (np.arange(53) >= 50)
+    lying = dataclasses.replace(face, weights=np.where(np.arange(5) == 2, 0, face.weights))
+    posed = lying.vertices(betas, motion[:, :50], motion[:, 50:])
+    posed = posed + stiff.vertices(betas, jaw[:, :50], jaw[:, 50:]) - face.shaped(betas)
+    truth = gap_of(face, posed, betas)
+    assert np.abs(truth - measured_mm(face, motion, betas)).max() > 1.0
+    np.testing.assert_allclose(FlameLips(face, betas, True).gap_mm(motion), truth, atol=2e-3)
 
 
 def guarded(
