@@ -11,7 +11,6 @@ import argparse
 import dataclasses
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -37,7 +36,7 @@ from training.metrics import (
 from training.metrics.face_files import FaceFiles
 from training.metrics.phones import phones_of
 from training.metrics.report import Line, lines_of, report_markdown, to_json, write_csv
-from training.runs import WEIGHTS, open_run
+from training.runs import WEIGHTS, open_run, write_json
 from training.sample import sample
 
 FACTS, SCORES, MOVEMENT = "evaluation.json", "scores.json", "movement.npz"
@@ -70,6 +69,9 @@ class EvaluateConfig:
             raise ValueError(f"part is one of {', '.join(PARTS)}, not {self.part!r}")
         if self.samples < 1:
             raise ValueError(f"samples is at least 1, not {self.samples}")
+
+    def check(self) -> None:
+        """Refuse files that are not there, before anything is trained or drawn; ValueError."""
         if self.phones is not None and not self.phones.is_dir():
             raise ValueError(f"phones: {self.phones} is not a folder")
 
@@ -125,9 +127,7 @@ class Evaluation(NamedTuple):
         (folder / "report.md").write_text(text, encoding="utf-8")
         report = {"facts": self.facts, "lines": to_json(lines)}
         (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        part = folder / f"{FACTS}.part"
-        part.write_text(json.dumps(self.facts, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, folder / FACTS)
+        write_json(folder / FACTS, self.facts)
         return lines
 
 
@@ -138,6 +138,7 @@ def evaluate_run(
 
     ``system``: another one that uses the weights of the run.
     """
+    config.check()
     trained = open_run(run, system)
     clips = open_clips(trained.facts.config.data)
     weights = hashlib.sha256((run / "stage2" / WEIGHTS).read_bytes()).hexdigest()

@@ -24,7 +24,8 @@ from lsf_backend.model.config import ModelConfig
 from lsf_backend.model.hubert import HubertEncoder
 from lsf_backend.model.state_files import Tensors, load_exactly, read_tensors, without_prefix
 from training.baselines.base import Baseline, LabelConfig, vertex_gram
-from training.baselines.codes import SpeechToCodes, SpeechToCodesConfig
+from training.baselines.codes import SpeechToCodes
+from training.baselines.encoders import SpeechToCodesConfig
 from training.baselines.registry import Setting, build, fusion_of, weights_of
 from training.data.clips import EMOTIONS, N_INTENSITIES, Face
 from training.data.sources import Clips, training_people
@@ -124,8 +125,13 @@ class RunFacts:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write whole or not at all."""
+    write_text(path, json.dumps(values, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    part.write_text(text, encoding="utf-8")
     os.replace(part, path)
 
 

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from lsf_backend.model.config import BlockConfig, ModelConfig, SIEConfig, VQConfig
 from training.baselines.base import Baseline, LabelConfig, MotionScale
-from training.baselines.codes import Fusion, SpeechToCodes, SpeechToCodesConfig, Style
+from training.baselines.codes import SpeechToCodes
 from training.baselines.codetalker import CodeTalker, CodeTalkerConfig
 from training.baselines.decoder import DecoderConfig
 from training.baselines.emote import Emote, EmoteConfig
+from training.baselines.encoders import Fusion, SpeechToCodesConfig, Style
 from training.baselines.facediffuser import FaceDiffuser, FaceDiffuserConfig
 from training.baselines.faceformer import FaceFormer, FaceFormerConfig
 

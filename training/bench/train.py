@@ -16,7 +16,8 @@ import torch
 from lsf_backend.model.config import N_BETAS, N_MOTION, ModelConfig
 from lsf_backend.model.layers import mask_from_lengths
 from training.baselines.base import Labels, SpeechBatch
-from training.baselines.codes import SpeechToCodes, SpeechToCodesConfig
+from training.baselines.codes import SpeechToCodes
+from training.baselines.encoders import SpeechToCodesConfig
 from training.baselines.registry import Setting, model_config
 from training.settings import PHASES
 from training.settings import model_config as preset_config

@@ -39,6 +39,7 @@ class Reference(NamedTuple):
 
 def evaluate_all(config: ReproduceConfig, names: tuple[str, ...]) -> dict[str, Evaluation]:
     """Train the weights that are missing, then score every system and the references."""
+    config.evaluate.check()
     for weights in training_order(names):
         log.info("training %s", weights)
         _check_prior(config, weights, train(config.run_of(weights)))

@@ -30,6 +30,7 @@ from training.metrics.report import (
 )
 from training.reproduce.config import TABLES
 from training.reproduce.pipeline import REFERENCES
+from training.runs import write_text
 
 OURS = {"table1": "lsf", "table2": "hifb"}
 PRINTED = {"table1": TABLE1_PRINTED, "table2": TABLE2_PRINTED}
@@ -48,6 +49,7 @@ TITLES = {
 _COMPARED = ("mve", "lve", "fdd_abs", "mee", "ce", "closure_error", "silence_error")
 _EXTRA = ("fdd_abs", "closure_error", "closure_gap", "silence_error", "jitter")
 _MARK = "†"
+_NOT_HERE = "not reproduced here"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +80,7 @@ def write_table(table: str, found: Mapping[str, Evaluation], about: str, out: Pa
         ["## Conditioning for unseen people", "", *_conditioning(found)],
     ]
     text = "\n\n".join("\n".join(part) for part in parts) + "\n"
-    (out / f"{table}.md").write_text(text, encoding="utf-8")
+    write_text(out / f"{table}.md", text)
     return text
 
 
@@ -106,10 +108,8 @@ def _main_table(table: str, scores: Mapping[str, Scores]) -> list[str]:
     for name, own in scores.items():
         estimates = [own.estimate(metric) for metric in PUBLISHED]
         rows.append((TITLES[name], *(with_interval(*found.mm) for found in estimates)))
-        printed = PRINTED[table].get(name)
-        if printed:
-            told = (_printed(name, metric, printed) for metric in PUBLISHED)
-            rows.append(("&nbsp;&nbsp;*paper*", *told))
+        if name in TABLES[table]:
+            rows.append(("&nbsp;&nbsp;*paper*", *_paper_row(PRINTED[table].get(name), name)))
     notes = [
         f"- {_MARK} {TITLES[system]}, {metric.upper()}: {why}"
         for (system, metric), why in NOT_COMPARABLE.items()
@@ -117,10 +117,18 @@ def _main_table(table: str, scores: Mapping[str, Scores]) -> list[str]:
     ]
     if table == "table2":
         notes.append(
-            "- Of the paper's Table 2 only the two rows that are also in its Table 1 are at hand."
+            "- What the paper prints for the other rows of its Table 2 is not reproduced here; "
+            "only the two rows that are also in its Table 1 were at hand."
         )
     head = ("system", *(title_with_unit(metric) for metric in PUBLISHED))
     return [*markdown_table(head, rows), "", *notes]
+
+
+def _paper_row(printed: Mapping[str, float] | None, system: str) -> list[str]:
+    """The paper's numbers under a system's own, or that they are not given here."""
+    if printed is None:
+        return [f"*{_NOT_HERE}*", *[""] * (len(PUBLISHED) - 1)]
+    return [_printed(system, metric, printed) for metric in PUBLISHED]
 
 
 def _printed(system: str, metric: str, printed: Mapping[str, float]) -> str:
@@ -238,6 +246,8 @@ def _with_printed(table: str, line: Line) -> TableLine:
     comparable = ""
     if math.isfinite(printed):
         comparable = NOT_COMPARABLE.get((line.system, line.metric), "yes")
+    elif line.group == ALL and line.system in TABLES[table] and line.system not in PRINTED[table]:
+        comparable = _NOT_HERE if line.metric in PUBLISHED else ""
     values = {field.name: getattr(line, field.name) for field in dataclasses.fields(Line)}
     printed_mm = metric_named(line.metric).to_mm(printed)
     return TableLine(**values, printed=printed, printed_mm=printed_mm, comparable=comparable)

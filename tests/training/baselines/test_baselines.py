@@ -19,9 +19,10 @@ from training.baselines.base import (
     one_hot,
     vertex_gram,
 )
-from training.baselines.codes import SpeechToCodes, SpeechToCodesConfig
+from training.baselines.codes import SpeechToCodes
 from training.baselines.codetalker import CodeTalker
 from training.baselines.emote import Emote
+from training.baselines.encoders import SpeechToCodesConfig
 from training.baselines.facediffuser import FaceDiffuser, FaceDiffuserConfig, signal_share
 from training.baselines.faceformer import FaceFormer
 from training.baselines.registry import (

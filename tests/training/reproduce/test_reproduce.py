@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole way at the smallest size: train, score, table and figure; again; cut off and again."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from tests.face.flame_fabricate import flame_2023, flame_arrays
 from tests.training.conftest import loudness, write_store
 from training import evaluate as scoring
+from training.baselines.objective import Extras
 from training.baselines.registry import weights_of
 from training.data.clips import Face
 from training.data.features import cache_features
@@ -22,6 +24,7 @@ from training.reproduce import config as settings
 from training.reproduce import pipeline
 from training.reproduce.__main__ import main
 from training.reproduce.config import PRIOR_OWNER, ReproduceConfig, training_order
+from training.settings import STAGE_NAMES
 
 SHORT = {"epochs": 1, "batch_size": 4, "learning_rate": 1e-3}
 
@@ -163,6 +166,7 @@ def test_a_run_is_scored_on_flame_with_the_users_files(
         ({"systems": {"emote": {"size": "huge"}}}, "huge"),
         ({"evaluate": {"sampels": 3}}, "evaluate has no sampels"),
         ({"evaluate": {"samples": 0}}, "samples is at least 1"),
+        ({"evaluate": {"phones": "/no/such"}}, "phones: /no/such is not a folder"),
         ({"run": {"system": "lsf"}}, "run sets system"),
     ],
 )
@@ -177,8 +181,16 @@ def test_a_wrong_configuration_is_one_sentence(
 def test_the_configuration_that_is_shipped_can_be_read() -> None:
     path = Path(settings.__file__).parents[1] / "configs" / "tables_small.json"
     config = ReproduceConfig.load(path)
-    assert config.run_of("hifb").stage1.extras.revive_every > 0
     assert config.run_of("gate").first_stage == config.run_of("hifb").out
+    # Every system learns from whole clips, alike, until its own held-out loss stops falling.
+    stages = [
+        dataclasses.replace(config.run_of(weights_of(name)).stage(stage), extras=Extras())
+        for table in settings.TABLES.values() for name in table for stage in STAGE_NAMES
+    ]  # fmt: skip
+    assert len({dataclasses.replace(one, epochs=1) for one in stages}) == 1
+    assert all(one.patience > 0 and one.crop_frames == 0 for one in stages)
+    rows = {config.run_of(name).stage2.extras for name in settings.TABLES["table2"]}
+    assert len(rows) == 1
 
 
 def test_changes_of_one_system_leave_the_others(written: Callable[..., Path]) -> None:
