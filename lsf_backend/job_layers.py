@@ -31,7 +31,6 @@ from lsf_backend.protocol import HEAD_FILE, AnimateRequest
 # Off unless they are asked for: the head's own motion needs more than a face to show on.
 _STILL_HEAD = {"head": 0.0, "breathing": 0.0}
 _GUARDS = ("closure", "silence")
-_NEEDS_WEIGHTS = ("blinks",)
 
 
 class JobLayers:
@@ -61,7 +60,9 @@ class JobLayers:
             weights = self._without(_GUARDS) if lips is not None else self.settings
             self._finisher = Finisher(weights, request.seed, self._speech, gaps)
         else:
-            self._leave_out(_NEEDS_WEIGHTS, "they need ARKit weights, which FLAME does not have")
+            self._leave_out(("blinks",), "FLAME has no coefficients of the lids alone")
+            if request.jaw_keys:
+                self._leave_out(("gaze",), "a face with jaw keys has no eye bones")
         if face.final == "flame":
             flame = self.settings if face.made == "flame" else self._without(("smoothing",))
             if lips is not None or flame.smoothing > 0.0:

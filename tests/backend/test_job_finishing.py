@@ -78,6 +78,7 @@ def test_a_cancel_keeps_contiguous_finished_frames(speech: Path) -> None:
         ({"finishing": {}, "extra": ["head", "head"]}, "each once"),
         ({"extra": ["head"]}, "layers make the extras"),
         ({"finishing": {}, "lip_gap_mm": [1.0]}, "lip_gap_mm is"),
+        ({"jaw_keys": 1}, "jaw_keys is 1"),
         ({"finishing": {}, "lip_gap_mm": [float("nan")] * 52}, "lip_gap_mm is"),
     ],
 )
@@ -107,13 +108,19 @@ def test_extras_come_beside_the_face_only_when_asked(speech: Path, engine: str) 
 
 
 def test_a_flame_face_is_told_which_layers_it_cannot_have(speech: Path) -> None:
-    request = AnimateRequest(
-        audio=str(speech), engine="flame", output="motion", finishing={"blinks": 1.0, "gaze": 1.0}
-    )
-    job = Job(request)
-    list(job.chunks())
-    notes = " ".join(job.summary()["notes"])
-    assert "blinks: left out" in notes and "gaze" not in notes
+    for jaw_keys in (False, True):
+        request = AnimateRequest(
+            audio=str(speech),
+            engine="flame",
+            output="motion",
+            finishing={"blinks": 1.0, "gaze": 1.0},
+            jaw_keys=jaw_keys,
+        )
+        job = Job(request)
+        list(job.chunks())
+        notes = " ".join(job.summary()["notes"])
+        assert "blinks: left out" in notes
+        assert ("gaze: left out, because a face with jaw keys" in notes) == jaw_keys
 
 
 def test_the_guard_counts_millimetres_of_the_mesh_that_moves(tmp_path: Path) -> None:
