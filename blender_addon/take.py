@@ -25,9 +25,9 @@ from .rig.clip import Clip, ClipError
 from .rig.face_target import FaceTarget
 from .rig.head import VERSION_PROPERTY, betas_of
 from .rig.head_file import HeadError, load_betas
-from .rig.head_turn import HeadTurn
+from .rig.head_turn import HeadTurn, left_over, put_away
 from .rig.rollback import Rollback
-from .rig.target import Target
+from .rig.target import Target, driven_by
 from .take_settings import TakeError, TakeSettings
 
 # Keys land when a quarter more frames have come: early ones at once, and the work stays linear.
@@ -257,10 +257,16 @@ class Take:
             self.targets = list(targets.plan(scene, [], self.settings.extra()).targets)
         self.targets = [target for target in self.targets if self._moves(target)]
         name = self.settings.name.strip() or actions.take_name(self.settings.stem())
+        kept = driven_by(self.targets)
+        faces = [target for target in self.targets if not isinstance(target, HeadTurn)]
+        turns = left_over(faces, kept)
+        for owner, paths in turns.items():
+            self._rollback.animation(owner, paths)
         try:
             clip = Clip(name, self.targets, self._rollback)
         except ClipError as error:
             raise TakeError(str(error)) from error
+        put_away(turns, kept)
         self.action_name = clip.name
         return clip
 

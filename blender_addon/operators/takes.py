@@ -1,30 +1,45 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Switch between takes, and remove one."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import bpy
 
 from .. import runtime
-from ..rig import actions, sound, targets
-from ..rig.target import reset
+from ..rig import actions, head_turn, sound, targets
+from ..rig.target import Owner, Target, reset
 
 
 def show_take(scene: bpy.types.Scene, action: bpy.types.Action) -> int:
     """Assign a take to everything it was made for, with its sound; gives how many."""
-    take, count = actions.metadata(action).get("take", action.name), 0
+    take = actions.metadata(action).get("take", action.name)
     parts = [other for other in bpy.data.actions if actions.metadata(other).get("take") == take]
-    for owner in actions.owners_of(action):
-        part = next((p for p in parts if owner.datablock() and actions.drives(p, owner)), None)
-        if part is not None:
-            actions.assign(part, owner)
-            count += 1
+    drawn = {
+        owner: part
+        for owner in actions.owners_of(action)
+        for part in parts
+        if owner.datablock() and actions.drives(part, owner)
+    }
+    kept = {owner: actions.driven_paths(part, owner) for owner, part in drawn.items()}
+    turns = head_turn.left_over(_faces(scene, kept), kept)
+    for owner, part in drawn.items():
+        actions.assign(part, owner)
+    head_turn.put_away(turns, kept)
     strips = [strip for strip in sound.strips(scene) if strip.get(sound.TAKE)]
     heads = {strip.get(sound.HEAD) for strip in strips if strip.get(sound.TAKE) == take}
     for strip in strips:
         if strip.get(sound.HEAD) in heads:
             strip.mute = strip.get(sound.TAKE) != take
-    return count
+    return len(drawn)
+
+
+def _faces(scene: bpy.types.Scene, owners: Collection[Owner]) -> list[Target]:
+    """What takes of these datablocks move, where it is a face of the scene."""
+    keys = {owner.name for owner in owners if owner.id_type == "KEY"}
+    meshes = [obj for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys]
+    found = [targets.target_of(obj) for obj in meshes if obj.data.shape_keys.name in keys]
+    return [target for target in found if target is not None]
 
 
 def present_take(scene: bpy.types.Scene) -> bpy.types.Action | None:

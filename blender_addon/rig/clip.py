@@ -11,7 +11,7 @@ import numpy as np
 
 from . import actions
 from .rollback import Rollback
-from .target import Curve, Owner, Target
+from .target import Curve, Owner, Target, driven_by
 
 SLIDER_LIMIT = 10.0  # Blender's own
 
@@ -30,14 +30,10 @@ class Clip:
         self._actions: dict[Owner, str] = {}
         self._rollback = rollback
         self.name = name if bpy.data.actions.get(name) is None else actions.take_name(name)
-        owners: dict[Owner, set[str]] = {}  # face and neck may be of one armature
         for target in targets:
-            paths = target.paths()
-            if not paths:
+            if not target.paths():
                 raise ClipError(f"'{target.name}' was removed.")
-            for owner, driven in paths.items():
-                owners.setdefault(owner, set()).update(driven)
-        for owner, driven in owners.items():
+        for owner, driven in driven_by(targets).items():
             self._begin(owner, driven)
         self.set_metadata({})
 

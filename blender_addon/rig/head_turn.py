@@ -8,6 +8,7 @@ A second target beside the face, in takes that have the channels for it. Eyes th
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection, Iterable, Mapping
 
 import bpy
 import numpy as np
@@ -16,8 +17,8 @@ from mathutils import Euler, Matrix, Vector
 from lsf_backend.protocol import EXTRA_CHANNELS
 
 from ..retarget.tokens import plain
-from . import bones, family
-from .target import Curve, Owner, Target
+from . import actions, bones, family
+from .target import Curve, Owner, Target, reset
 
 HEAD_BONES = (
     *("head", "headctrl", "mixamorighead", "ccbasehead", "jbipchead", "chead", "bip01head"),
@@ -117,6 +118,33 @@ def beside(target: Target, extra: tuple[str, ...]) -> HeadTurn | None:
     if "head" in extra and rig is None and mesh.parent is None:
         return HeadTurn(mesh.name, output=target.output)
     return None
+
+
+def left_over(
+    faces: Iterable[Target], kept: Mapping[Owner, Collection[str]]
+) -> dict[Owner, set[str]]:
+    """Turns that another take shows on these characters, and one of ``kept`` would not replace."""
+    found: dict[Owner, set[str]] = {}
+    for face in faces:
+        turn = beside(face, ("head", "gaze"))
+        for owner, paths in turn.paths().items() if turn is not None else ():
+            shown = actions.active(owner)
+            if shown is not None and actions.metadata(shown):
+                lost = actions.driven_paths(shown, owner) & paths - set(kept.get(owner, ()))
+                found.update({owner: lost} if lost else {})
+    return found
+
+
+def put_away(turns: Mapping[Owner, Collection[str]], kept: Collection[Owner]) -> None:
+    """Let go of such turns; an Action that moves something else as well stays where it is."""
+    for owner, paths in turns.items():
+        shown = actions.active(owner)
+        if owner not in kept and shown is not None:
+            if actions.driven_paths(shown, owner) - set(paths):
+                continue
+            shown.use_fake_user = True
+            actions.assign(None, owner)
+        reset(owner, paths)
 
 
 def _neck_and_head(rig: bpy.types.Object) -> list[str]:

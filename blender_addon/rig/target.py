@@ -105,6 +105,15 @@ def bone_path(bone: str, attribute: str = "rotation_quaternion") -> str:
     return f'pose.bones["{bpy.utils.escape_identifier(bone)}"].{attribute}'
 
 
+def driven_by(targets: Collection[Target]) -> dict[Owner, set[str]]:
+    """Every RNA path that some of the targets may drive; face and neck may be of one armature."""
+    found: dict[Owner, set[str]] = {}
+    for target in targets:
+        for owner, paths in target.paths().items():
+            found.setdefault(owner, set()).update(paths)
+    return found
+
+
 def reset(owner: Owner, paths: Collection[str]) -> None:
     """Put driven attributes back to rest: shape keys to 0, bones to their defaults."""
     datablock = owner.datablock()

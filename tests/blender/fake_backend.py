@@ -11,7 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lsf_backend.protocol import AnimateRequest, Message, read_message, write_message
+from lsf_backend.protocol import (
+    EXTRA_CHANNELS,
+    AnimateRequest,
+    Message,
+    read_message,
+    write_message,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -116,6 +122,10 @@ class Fake:
             )
             shapes = FLAME if request.face_space == "flame" else EXPRESSION_NAMES
             channels = ARKIT_NAMES if request.output == "arkit" else (*shapes, *JAW)
+            if "head" in request.extra:
+                channels = (*channels, *EXTRA_CHANNELS["head"])
+                nod = 0.05 * np.sin(np.arange(first, first + len(values)) / 7.0)
+                values = np.column_stack([values, nod, nod, nod])
             names = {"channels": list(channels)} if first == 0 else {}
             head = {"event": "frames", "id": job, "first_frame": first, "fps": FPS}
             self.send({**head, "face_space": request.face_space or "head", **names}, values)

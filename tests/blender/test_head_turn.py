@@ -9,7 +9,7 @@ from blender_addon.rig import actions, head_turn, targets
 from blender_addon.rig.target import Owner, bone_path
 from lsf_backend.face.arkit import ARKIT_NAMES
 
-from .conftest import make_face
+from .conftest import animate, make_face
 from .made_up import make_rig
 
 CHANNELS = (*ARKIT_NAMES, "head_x_rad", "head_y_rad", "head_z_rad")
@@ -94,3 +94,34 @@ def test_without_a_neck_that_could_turn_it_is_said(scene) -> None:
     plan = targets.plan(scene, [face], ("head",))
     assert len(plan.targets) == 1 and "no neck or head bone" in plan.still_head
     assert len(targets.plan(scene, [face]).targets) == 1
+
+
+@pytest.mark.parametrize("kind", ["object", "bones"])
+def test_a_take_without_turns_does_not_play_those_of_another(scene, speech, kind) -> None:
+    """Off is off, whichever take was shown before, and each take comes back as it was."""
+    rig = make_rig({"neck": ((0, 0, 0), (0, 0, 0.1)), "head": ((0, 0, 0.1), (0, 0, 0.2))})
+    face, other = make_face("Face"), make_face("Other")
+    for obj in (face, other):
+        obj.parent = rig if kind == "bones" and obj == face else None
+        animate(speech(), head=obj, head_motion=1.0)
+    moved = rig if kind == "bones" else face
+
+    def turned(obj=moved) -> float:
+        scene.frame_set(40)
+        if obj == rig:
+            return obj.pose.bones["head"].matrix_basis.to_quaternion().angle
+        return float(np.abs(obj.delta_rotation_euler).max())
+
+    with_turns = actions.active(targets.owners_of(face)[0]).name
+    there = turned()
+    assert there > 1e-3 and turned(other) > 1e-3
+    assert animate(speech(), head=face, head_motion=0.0) == {"FINISHED"}
+    without = actions.active(targets.owners_of(face)[0]).name
+    assert turned() == 0.0 and turned(other) > 1e-3, "another character goes on"
+    assert bpy.ops.lsf.show_take(take=with_turns) == {"FINISHED"} and turned() == there
+    assert bpy.ops.lsf.show_take(take=without) == {"FINISHED"} and turned() == 0.0
+    assert animate(speech("crash.wav"), head=face, head_motion=0.0) == {"CANCELLED"}
+    assert turned() == 0.0
+    bpy.ops.lsf.show_take(take=with_turns)
+    assert animate(speech("crash.wav"), head=face, head_motion=0.0) == {"CANCELLED"}
+    assert turned() == there, "a take that failed leaves the turns of the one before"
