@@ -9,7 +9,7 @@ import bpy
 
 from .output.files import OutputError, written_whole
 from .retarget.model import BONE, MapError, RetargetMap, from_json
-from .rig import family, mapped, stored_map
+from .rig import family, fitted, mapped, stored_map
 
 __all__ = ["MapError", "OutputError", "load", "save"]
 MAX_BYTES = 16 << 20
@@ -33,7 +33,7 @@ def proposal(obj: bpy.types.Object, others: tuple[bpy.types.Object, ...] = ()) -
     ``others`` are meshes that belong to the character though they do not hang together with it.
     """
     _local(obj)
-    mapped.forget()
+    fitted.forget()
     return _put(obj, mapped.proposed(obj, others))
 
 

@@ -20,7 +20,7 @@ from lsf_backend.protocol import AnimateRequest, ImportRequest
 from . import kept_frames
 from .bridge.backend import Backend, Done, Event, Failed, Frames, Progress
 from .faces import add_face, converted, forget_if_failed
-from .rig import actions, check, face_rig, jaw_error, lip_gap, mapped, sound, targets, timing
+from .rig import actions, check, face_rig, fitted, jaw_error, lip_gap, sound, targets, timing
 from .rig.clip import Clip, ClipError
 from .rig.face_target import FaceTarget
 from .rig.head import VERSION_PROPERTY, betas_of
@@ -64,7 +64,7 @@ class Take:
         self._measured: list[str] = []
         if settings.missing():
             raise TakeError(settings.missing())
-        mapped.forget()
+        fitted.forget()
         self._plan = targets.plan(scene, selected, settings.extra())
         problems = (*self._plan.problems, *targets.damage(self._plan))
         if problems:

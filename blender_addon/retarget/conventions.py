@@ -174,11 +174,8 @@ LID_BONES = {
     "left": ("eyelidupperl", "upperlidl", "lideyelidtopl", "eyelidtopl", "leyelidupper"),
     "right": ("eyelidupperr", "upperlidr", "lideyelidtopr", "eyelidtopr", "reyelidupper"),
 }
-# Lids whose controls are moved, not turned (Rigify): the upper one goes down to the lower one.
-LID_CONTROLS = {"left": ("lidtl002", "lidbl002"), "right": ("lidtr002", "lidbr002")}
 # Degrees at weight 1; the bundled head's own jaw and eyes turn by so much.
 JAW_OPEN_DEG = 24.0
 JAW_SIDE_DEG = 4.6
 EYE_DEG = {"Down": 10.5, "Up": 9.3, "In": 14.3, "Out": 13.7}
 LID_DEG = 35.0
-LID_MM = 10.0  # where the rest pose does not tell

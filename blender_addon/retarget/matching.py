@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 
 from ..rig.names import ARKIT_NAMES
 from . import conventions
-from .model import BONE, RetargetMap, Row, Target
+from .bone_rows import bone_rows
+from .model import MOVES, RetargetMap, Row, Target
 from .tokens import plain, split_side, words
 from .visemes import VISEMES
 
@@ -24,6 +25,7 @@ _NOISE = frozenset(
     "ctrl expressions cc base body mesh ar kit mh hg genesis p3dm geo".split()
 )
 _FAMILY = 3
+_MOUTH = ("mouth", "jaw", "tongue")
 
 Pairs = dict[str, list[tuple[str, float]]]
 
@@ -135,57 +137,15 @@ def propose(character: Character) -> RetargetMap:
         for key in dict.fromkeys(keys)
         if key in pairs
     ]
-    rows += bone_rows(character.bones, _reached(pairs))
+    reached = _reached(pairs)
+    if any(":" in source for source in reached):  # visemes are the whole mouth
+        reached |= {name for name in ARKIT_NAMES if name.startswith(_MOUTH)}
+    rows += bone_rows(character.bones, reached)
     rows = _with_closing(rows)
     if not pairs and rows:
-        convention = "bones"
+        moved = any(row.target.component in MOVES for row in rows)
+        convention = "rigify" if moved else "bones"
     return RetargetMap(tuple(rows), convention if rows else "none")
-
-
-def bone_rows(bones: Mapping[str, tuple[str, ...]], reached: set[str]) -> list[Row]:
-    """Rows for a jaw bone, eyes and lids of the armatures where no key does the same."""
-    rows: list[Row] = []
-    for armature, names in bones.items():
-        spelled: dict[str, str] = {}
-        for name in names:
-            spelled.setdefault(plain(name), name)
-
-        def bone(choices: tuple[str, ...], spelled: dict[str, str] = spelled) -> str:
-            return next((spelled[choice] for choice in choices if choice in spelled), "")
-
-        def row(
-            name: str, component: str, sources: dict[str, float], owner: str = armature
-        ) -> Row:
-            limit = max(abs(gain) for gain in sources.values())
-            target = Target(owner, name, BONE, component)
-            return Row(target, tuple(sources.items()), low=-limit, high=limit)
-
-        jaw = bone(conventions.JAW_BONES)
-        # Character Creator has both: its jaw key only shapes what the bone moves.
-        if jaw and ("jawOpen" not in reached or "ccbase" in plain(jaw)):
-            opening = row(jaw, "turn_x_deg", {"jawOpen": conventions.JAW_OPEN_DEG})
-            side = conventions.JAW_SIDE_DEG
-            rows.append(dataclasses.replace(opening, low=0.0))
-            rows.append(row(jaw, "turn_y_deg", {"jawLeft": side, "jawRight": -side}))
-        for side, arkit, left in (("left", "Left", "Out"), ("right", "Right", "In")):
-            eye = bone(conventions.EYE_BONES[side])
-            right = "In" if left == "Out" else "Out"
-            degrees = conventions.EYE_DEG
-            if eye and f"eyeLookUp{arkit}" not in reached:
-                up_down = {"Down": degrees["Down"], "Up": -degrees["Up"]}
-                sideways = {left: degrees[left], right: -degrees[right]}
-                for component, ways in (("turn_x_deg", up_down), ("turn_y_deg", sideways)):
-                    sources = {f"eyeLook{way}{arkit}": gain for way, gain in ways.items()}
-                    rows.append(row(eye, component, sources))
-            lid = bone(conventions.LID_BONES[side])
-            control = bone(conventions.LID_CONTROLS[side][:1])
-            if f"eyeBlink{arkit}" in reached:
-                continue
-            if lid:
-                rows.append(row(lid, "turn_x_deg", {f"eyeBlink{arkit}": conventions.LID_DEG}))
-            elif control:
-                rows.append(row(control, "move_y_mm", {f"eyeBlink{arkit}": -conventions.LID_MM}))
-    return rows
 
 
 def _fallbacks(keys: list[str], reached: set[str], taken: Pairs) -> Pairs:
@@ -251,4 +211,4 @@ def _reached(pairs: Pairs) -> set[str]:
 
 
 def _moves_mouth(sources: list[tuple[str, float]]) -> bool:
-    return any(name.startswith(("mouth", "jaw", "tongue")) for name, _ in sources)
+    return any(name.startswith(_MOUTH) for name, _ in sources)

@@ -8,6 +8,7 @@ left side are; up is the world's, as a character stands in its rest pose.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import bpy
@@ -26,13 +27,11 @@ def axes_of(rig: bpy.types.Object) -> np.ndarray:
     """Left, up and forward of a character as columns [3, 3], in its armature's own space."""
     to_own = np.array(rig.matrix_world.inverted_safe().to_3x3())
     up = _unit(to_own @ (0.0, 0.0, 1.0))
-    pairs: dict[tuple[str, ...], dict[str, np.ndarray]] = {}
-    for bone in rig.data.bones:
-        rest, side = split_side(words(bone.name))
-        if side:
-            pairs.setdefault(rest, {})[side] = np.array(bone.head_local)
-    across = [sides["left"] - sides["right"] for sides in pairs.values() if len(sides) == 2]
-    left = np.sum(across, axis=0) if across else np.zeros(3)
+    lefts, rights = _pairs(tuple(rig.data.bones.keys()))
+    heads = np.empty(3 * len(rig.data.bones), dtype=np.float32)
+    rig.data.bones.foreach_get("head_local", heads)
+    heads = heads.reshape(-1, 3).astype(np.float64)
+    left = (heads[lefts] - heads[rights]).sum(axis=0)
     left = left - (left @ up) * up
     if np.linalg.norm(left) < 1e-6:
         left = to_own @ (1.0, 0.0, 0.0)
@@ -41,17 +40,32 @@ def axes_of(rig: bpy.types.Object) -> np.ndarray:
     return np.stack([left, up, np.cross(left, up)], axis=1)
 
 
+@functools.lru_cache(maxsize=16)
+def _pairs(names: tuple[str, ...]) -> tuple[list[int], list[int]]:
+    """Bones of the left side and their partners; kept, as a rig may have a thousand names."""
+    found: dict[tuple[str, ...], dict[str, int]] = {}
+    for index, name in enumerate(names):
+        rest, side = split_side(words(name))
+        if side:
+            found.setdefault(rest, {})[side] = index
+    both = [sides for sides in found.values() if len(sides) == 2]
+    return [sides["left"] for sides in both], [sides["right"] for sides in both]
+
+
 def rotation_path(rig: bpy.types.Object, bone: str) -> str:
     """RNA path of what turns a pose bone in its own rotation mode."""
     mode = rig.pose.bones[bone].rotation_mode
     return bone_path(bone, ATTRIBUTES.get(mode, "rotation_euler"))
 
 
-def turn_curves(rig: bpy.types.Object, bone: str, turn_deg: np.ndarray) -> list[Curve]:
-    """Curves that turn a pose bone: turn_deg [T, 3] about the character's axes."""
+def turn_curves(
+    rig: bpy.types.Object, bone: str, turn_deg: np.ndarray, axes: np.ndarray | None = None
+) -> list[Curve]:
+    """Curves that turn a pose bone: turn_deg [T, 3] about the character's axes (``axes_of``)."""
     pose = rig.pose.bones[bone]
     rest = np.array(pose.bone.matrix_local.to_3x3())
-    own = np.radians(turn_deg) @ axes_of(rig).T @ rest  # into the bone's frame: rest^-1 a
+    axes = axes_of(rig) if axes is None else axes
+    own = np.radians(turn_deg) @ axes.T @ rest  # into the bone's frame: rest^-1 a
     angle = np.linalg.norm(own, axis=1)
     share = 0.5 * np.sinc(angle / (2.0 * np.pi))  # sin(a / 2) / a
     quaternions = np.column_stack([np.cos(0.5 * angle), own * share[:, None]])
@@ -94,12 +108,11 @@ def matrix_of(turn_rad: np.ndarray) -> np.ndarray:
 
 
 def move_curves(
-    rig: bpy.types.Object, bone: str, move_mm: np.ndarray, unit_m: float
+    rig: bpy.types.Object, bone: str, move_mm: np.ndarray, axes: np.ndarray
 ) -> list[Curve]:
-    """Curves that move a pose bone: move_mm [T, 3] along the character's axes."""
+    """Curves that move a pose bone: move_mm [T, 3] along the character's axes (``axes_of``)."""
     rest = np.array(rig.pose.bones[bone].bone.matrix_local.to_3x3())
-    scale = float(np.mean(np.abs(rig.matrix_world.to_scale()))) * unit_m * 1000.0
-    own = move_mm @ axes_of(rig).T @ rest / max(scale, 1e-12)
+    own = move_mm @ axes.T @ rest / max(_unit_mm(rig), 1e-12)
     owner, path = Owner.of(rig), bone_path(bone, "location")
     return [
         Curve(owner, path, np.ascontiguousarray(part, dtype=np.float32), index)
@@ -107,11 +120,21 @@ def move_curves(
     ]
 
 
-def apart_mm(rig: bpy.types.Object, upper: str, lower: str, unit_m: float) -> float:
-    """How far one bone's head is above another's, in mm of the world."""
-    between = np.array(rig.data.bones[upper].head_local - rig.data.bones[lower].head_local)
-    scale = float(np.mean(np.abs(rig.matrix_world.to_scale()))) * unit_m * 1000.0
-    return float(between @ axes_of(rig)[:, 1]) * scale
+def unit_m(obj: bpy.types.Object) -> float:
+    """Metres of one unit of the scene that an object is in."""
+    scenes = obj.users_scene
+    return float(scenes[0].unit_settings.scale_length) if scenes else 1.0
+
+
+def apart_mm(rig: bpy.types.Object, bone: str, other: str) -> np.ndarray:
+    """From another bone's head to a bone's, left, up and forward [3] in mm of the world."""
+    between = np.array(rig.data.bones[bone].head_local - rig.data.bones[other].head_local)
+    return between @ axes_of(rig) * _unit_mm(rig)
+
+
+def _unit_mm(rig: bpy.types.Object) -> float:
+    """Millimetres of one unit of an armature's own space."""
+    return float(np.mean(np.abs(rig.matrix_world.to_scale()))) * unit_m(rig) * 1000.0
 
 
 def _axis_angles(turn: np.ndarray, angle: np.ndarray) -> np.ndarray:
@@ -153,6 +176,15 @@ def jaw_degrees(rig: bpy.types.Object, jaw: str, opening: float) -> float | None
     return clipped_jaw(math.degrees(2.0 * math.asin(half)))
 
 
+def lip_degrees(rig: bpy.types.Object, jaw: str, lip: str, opening: float) -> float:
+    """Angle of a jaw bone at which the bone of the lower lip is lower by an opening."""
+    between = np.array(rig.data.bones[lip].head_local - rig.data.bones[jaw].head_local)
+    _, up, forward = between @ axes_of(rig)
+    lever = max(float(np.hypot(up, forward)), 1e-12)
+    angle = math.asin(min((opening - up) / lever, 0.97)) - math.atan2(-up, forward)
+    return clipped_jaw(math.degrees(angle))
+
+
 def clipped_jaw(degrees: float) -> float:
     """Within what jaws do, whatever a rest pose says."""
     return float(np.clip(degrees, *_JAW_DEG))
@@ -183,7 +215,7 @@ def concerns(rig: bpy.types.Object, names: list[str]) -> list[str]:
     held = [
         name
         for name in names
-        if any(not c.mute and c.influence > 0 for c in rig.pose.bones[name].constraints)
+        if any(_holds(constraint) for constraint in rig.pose.bones[name].constraints)
     ]
     data, found = rig.animation_data, []
     driven = {p for n in names for p in (rotation_path(rig, n), bone_path(n, "location"))}
@@ -195,3 +227,10 @@ def concerns(rig: bpy.types.Object, names: list[str]) -> list[str]:
     if rig.data.pose_position == "REST":
         found.append(f"'{rig.name}' shows its rest pose; switch it to Pose Position.")
     return found
+
+
+def _holds(constraint: bpy.types.Constraint) -> bool:
+    """Whether a constraint may replace what keys say; Rigify's own add to it, or keep it near."""
+    if constraint.mute or not constraint.influence or constraint.type.startswith("LIMIT"):
+        return False
+    return not getattr(constraint, "use_offset", False)

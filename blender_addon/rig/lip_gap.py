@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 from mathutils.kdtree import KDTree
 
-from . import bones
+from . import bones, posed
 from .names import ARKIT_NAMES
 from .target import Target, shape_key_path
 
@@ -23,6 +23,11 @@ FEWEST_PAIRS = 2
 LIFE_SIZE_MM, USUAL_MM = (8.0, 100.0), 29.3
 _JAW = ARKIT_NAMES.index("jawOpen")
 _CLOSE = ARKIT_NAMES.index("mouthClose")
+_MOUTH = [
+    index
+    for index, name in enumerate(ARKIT_NAMES)
+    if name.startswith(("jaw", "mouth", "cheekPuff", "tongue"))
+]
 _STRIP = 0.1  # of the largest drop: 3 mm on a life-size face
 _ROUNDS = 4
 _HALF = 0.5  # channels are measured around a half-open jaw, where a map that subtracts is linear
@@ -60,14 +65,15 @@ def measure(scene: bpy.types.Scene, target: Target) -> LipGap | None:
     if found is None:
         return None
     upper, lower = found
-    half = np.zeros((53, 52))
+    half = np.zeros((1 + len(_MOUTH), 52))
     half[:, _JAW] = _HALF
-    half[1:] += _HALF * np.eye(52)
+    half[1:] += _HALF * np.eye(52)[_MOUTH]
     ways = moved.ways(half, np.concatenate([upper, lower])) @ up
     gaps = (ways[:, : len(upper)] - ways[:, len(upper) :]).mean(axis=1)
     scale = float(np.mean(np.abs(mesh.matrix_world.to_scale()))) * scene.unit_settings.scale_length
     mm = 1000.0 * scale
-    per_weight = (gaps[1:] - gaps[0]) / _HALF * mm
+    per_weight = np.zeros(52)
+    per_weight[_MOUTH] = (gaps[1:] - gaps[0]) / _HALF * mm
     opened = float(per_weight[_JAW])
     if not np.isfinite(per_weight).all() or opened <= 0.0:
         return None
@@ -115,7 +121,6 @@ class _Moved:
 
     def __init__(self, target: Target, mesh: bpy.types.Object) -> None:
         self._target, self._mesh = target, mesh
-        self._shares: dict[tuple[str, str], np.ndarray] = {}
         key = mesh.data.shape_keys
         self.rest = _points(key.key_blocks[0].data if key is not None else mesh.data.vertices)
 
@@ -129,8 +134,10 @@ class _Moved:
         key = self._mesh.data.shape_keys
         blocks = {shape_key_path(b.name): b for b in key.key_blocks[1:]} if key is not None else {}
         deltas: dict[str, np.ndarray] = {}
-        for index, row in enumerate(weights):
-            for curve in self._target.curves(row[None].astype(np.float32), ARKIT_NAMES):
+        rows = weights.astype(np.float32)[:, None]
+        frames = [self._target.curves(row, ARKIT_NAMES) for row in rows]
+        for index, curves in enumerate(frames):
+            for curve in curves:
                 block = blocks.get(curve.data_path) if curve.owner.datablock() == key else None
                 if block is None or not curve.values[0]:
                     continue
@@ -138,27 +145,9 @@ class _Moved:
                     base = _points(block.relative_key.data)
                     deltas[curve.data_path] = (_points(block.data) - base)[chosen]
                 found[index] += curve.values[0] * deltas[curve.data_path]
-            turns = getattr(self._target, "turns", None)
-            if turns is not None:
-                made = turns(row[None].astype(np.float32), ARKIT_NAMES)
-                found[index] += self._carried(made, rest, chosen)
-        return found
-
-    def _carried(
-        self, turns: dict[tuple[str, str], np.ndarray], rest: np.ndarray, chosen: slice | np.ndarray
-    ) -> np.ndarray:
-        """What turned bones add, [n, 3]; bones below a turned one go with it."""
-        way = np.zeros_like(rest)
-        for (rig_name, name), turn_deg in turns.items():
-            if not np.any(turn_deg):
-                continue
-            rig = bpy.data.objects[rig_name]
-            if (rig_name, name) not in self._shares:
-                self._shares[rig_name, name] = bones.shares(rig, name, self._mesh)
-            share = self._shares[rig_name, name][chosen]
-            if share.any():
-                way += bones.carried_way(rig, name, turn_deg[0], self._mesh, rest, share)
-        return way
+        indices = np.arange(len(self.rest))[chosen]
+        bones_only = [[c for c in curves if c.owner.id_type == "OBJECT"] for curves in frames]
+        return found + posed.carried(self._mesh, rest, indices, bones_only)
 
 
 def _lips(

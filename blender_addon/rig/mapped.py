@@ -12,15 +12,13 @@ import functools
 import bpy
 import numpy as np
 
-from ..retarget import conventions
 from ..retarget.apply import curves
 from ..retarget.channels import channel_curves
 from ..retarget.matching import Character, propose
 from ..retarget.model import BONE, KEY, MOVES, TURNS, RetargetMap, Row
 from ..retarget.model import Target as Place
 from ..retarget.report import FitReport, report
-from ..retarget.tokens import plain
-from . import arkit_mesh, bones, family, lip_gap, solved, stored_map
+from . import arkit_mesh, bones, family, fitted, solved, stored_map
 from .names import ARKIT_NAMES
 from .target import Curve, Owner, bone_path, shape_key_path
 
@@ -80,18 +78,21 @@ class Mapped:
 
     def curves(self, values: np.ndarray, channels: tuple[str, ...]) -> list[Curve]:
         """Apply the map to values [T, C]."""
+        made = self._made(values, channels)
         found = [
-            Curve(Owner.of(bpy.data.objects[p.owner].data.shape_keys), shape_key_path(p.name), made)
-            for p, made in self._made(values, channels).items()
+            Curve(
+                Owner.of(bpy.data.objects[p.owner].data.shape_keys), shape_key_path(p.name), curve
+            )
+            for p, curve in made.items()
             if p.kind == KEY
         ]
         found += self._solved(values, channels)
-        made = self._made(values, channels)
+        rigs = {p.owner: bpy.data.objects[p.owner] for p in made if p.kind == BONE}
+        axes = {name: bones.axes_of(rig) for name, rig in rigs.items()}
         for (rig, bone), turn in _by_bone(made, TURNS).items():
-            found += bones.turn_curves(bpy.data.objects[rig], bone, turn)
+            found += bones.turn_curves(rigs[rig], bone, turn, axes[rig])
         for (rig, bone), move in _by_bone(made, MOVES).items():
-            obj = bpy.data.objects[rig]
-            found += bones.move_curves(obj, bone, move, _unit_m(obj))
+            found += bones.move_curves(rigs[rig], bone, move, axes[rig])
         return found
 
     def _solved(self, values: np.ndarray, channels: tuple[str, ...]) -> list[Curve]:
@@ -104,12 +105,6 @@ class Mapped:
         owner = Owner.of(own.data.shape_keys)
         pairs = zip(self.solved, weights.T, strict=True)
         return [Curve(owner, shape_key_path(name), part) for name, part in pairs]
-
-    def turns(
-        self, values: np.ndarray, channels: tuple[str, ...]
-    ) -> dict[tuple[str, str], np.ndarray]:
-        """Turns [T, 3] in degrees about the character's axes, by armature and bone."""
-        return _by_bone(self._made(values, channels), TURNS)
 
     def _made(self, values: np.ndarray, channels: tuple[str, ...]) -> dict[Place, np.ndarray]:
         return curves(dataclasses.replace(self.retarget, rows=tuple(self.rows())), values, channels)
@@ -181,7 +176,7 @@ def proposed(obj: bpy.types.Object, others: tuple[bpy.types.Object, ...] = ()) -
     meshes = list(dict.fromkeys([*family.meshes_of(obj), *others]))
     seen = family.inspect(meshes)
     found = _cached(tuple(seen.shape_keys.items()), tuple(seen.bones.items()))
-    return dataclasses.replace(found, rows=tuple(_fitted(row, meshes) for row in found.rows))
+    return dataclasses.replace(found, rows=tuple(fitted.fit(row, meshes) for row in found.rows))
 
 
 @functools.lru_cache(maxsize=64)
@@ -203,69 +198,6 @@ def _by_bone(
             whole = found.setdefault((place.owner, place.name), np.zeros((len(values), 3)))
             whole[:, components.index(place.component)] = values
     return found
-
-
-def _unit_m(obj: bpy.types.Object) -> float:
-    scenes = obj.users_scene
-    return float(scenes[0].unit_settings.scale_length) if scenes else 1.0
-
-
-def _fitted(row: Row, meshes: list[bpy.types.Object]) -> Row:
-    """Scale the rows of a jaw bone and of lid controls to the character's rest pose."""
-    place = row.target
-    if place.component in MOVES:
-        return _fitted_lid(row)
-    opens = place.component == "turn_x_deg" and row.high == conventions.JAW_OPEN_DEG
-    if place.kind != BONE or not opens:
-        return row
-    rig = bpy.data.objects[place.owner]
-    rest = tuple(rig.data.bones[place.name].head_local)
-    sizes = tuple((mesh.name, len(mesh.data.vertices)) for mesh in meshes)
-    degrees = _jaw_degrees(rig.name, place.name, rest, sizes)
-    if degrees is None:
-        return row
-    share = degrees / conventions.JAW_OPEN_DEG
-    sources = tuple((name, gain * share) for name, gain in row.sources)
-    return dataclasses.replace(row, sources=sources, high=degrees)
-
-
-def _fitted_lid(row: Row) -> Row:
-    """Let an upper lid's control go down as far as the lower one's is below it."""
-    rig = bpy.data.objects[row.target.owner]
-    spelled = {plain(name): name for name in rig.data.bones.keys()}
-    for upper, lower in conventions.LID_CONTROLS.values():
-        if plain(row.target.name) == upper and lower in spelled:
-            way = bones.apart_mm(rig, row.target.name, spelled[lower], _unit_m(rig))
-            sources = tuple((name, -way) for name, _ in row.sources)
-            return dataclasses.replace(row, sources=sources, low=-abs(way), high=abs(way))
-    return row
-
-
-@functools.lru_cache(maxsize=64)
-def _jaw_degrees(
-    rig_name: str, jaw: str, rest: tuple[float, ...], sizes: tuple[tuple[str, int], ...]
-) -> float | None:
-    """Measured once for a rest pose: it looks at every vertex, and a panel asks at every redraw."""
-    rig = bpy.data.objects[rig_name]
-    spelled = {plain(name): name for name in rig.data.bones.keys()}
-    found = (
-        next((spelled[name] for name in names if name in spelled), "")
-        for names in conventions.EYE_BONES.values()
-    )
-    opening = bones.wanted_opening(rig, tuple(filter(None, found)))
-    if opening is None:
-        return None
-    for name, _ in sizes:
-        usual = conventions.JAW_OPEN_DEG
-        angle = lip_gap.jaw_angle(rig, jaw, opening, bpy.data.objects[name], usual)
-        if angle is not None:
-            return angle
-    return bones.jaw_degrees(rig, jaw, opening)
-
-
-def forget() -> None:
-    """Measure rest poses anew: a take begins, a map is built, another file is loaded."""
-    _jaw_degrees.cache_clear()
 
 
 def _meshes(name: str, retarget: RetargetMap) -> list[bpy.types.Object]:

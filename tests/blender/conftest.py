@@ -17,7 +17,7 @@ bpy = pytest.importorskip("bpy")
 import blender_addon  # noqa: E402
 from blender_addon import runtime  # noqa: E402
 from blender_addon.bridge.launch import Launch  # noqa: E402
-from blender_addon.rig import mapped  # noqa: E402
+from blender_addon.rig import fitted  # noqa: E402
 from lsf_backend.face.arkit import ARKIT_NAMES  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -41,7 +41,7 @@ def empty_blender(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.context.preferences.edit.use_global_undo = True
     blender_addon.register()
-    mapped.forget()
+    fitted.forget()
     monkeypatch.setattr(runtime.launch, "choose", lambda python="": fake_launch())
     yield
     blender_addon.unregister()

@@ -5,7 +5,7 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.rig import lip_gap, targets
+from blender_addon.rig import lip_gap, mapped, targets
 from blender_addon.rig.head import create_head
 from lsf_backend.face.arkit import ARKIT_NAMES
 from lsf_backend.face.face_model import FaceModel
@@ -83,8 +83,7 @@ def test_a_jaw_bone_parts_the_lips_that_it_carries(scene) -> None:
     scene.collection.objects.link(face)
     bind(face, rig, {"jaw": list(range(9, 18))})
     found = lip_gap.measure(scene, targets.target_of(face))
-    degrees = targets.target_of(face).turns(np.eye(52)[[JAW_OPEN]], ARKIT_NAMES)
-    turn = np.radians(next(iter(degrees.values()))[0, 0])
+    turn = np.radians(mapped.proposed(face).rows[0].high)
     assert abs(found.per_weight_mm[JAW_OPEN] - 1000 * 0.08 * 2 * np.sin(turn / 2)) < 3.0
     assert found.rest_mm == pytest.approx(1.0, abs=0.01)
 

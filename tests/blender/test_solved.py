@@ -5,14 +5,13 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.rig import actions, mapped, targets
+from blender_addon.rig import mapped
 from blender_addon.rig.head import create_head
-from blender_addon.rig.target import Owner, bone_path
 from lsf_backend.face.arkit import ARKIT_NAMES
 
 from .conftest import animate, make_face
 from .fake_backend import curves
-from .made_up import EYES, JAW, keyed, make_rig, world_points
+from .made_up import keyed, world_points
 
 
 def test_shapes_of_other_names_and_sizes_are_mixed_by_geometry(scene, speech) -> None:
@@ -53,26 +52,3 @@ def test_another_topology_is_not_solved(scene) -> None:
     scene.lsf.head = make_face("Other")
     with pytest.raises(RuntimeError, match="not in the bundled head's topology"):
         bpy.ops.lsf.map_solve()
-
-
-def test_rigify_lids_go_down_to_the_lower_lids(scene, speech) -> None:
-    scene.render.fps = 25
-    lids = {}
-    for index, side in enumerate("LR"):
-        x = EYES[index][0][0]
-        lids[f"lid.T.{side}.002"] = ((x, -0.08, 0.075), (x, -0.09, 0.078), 0.4)
-        lids[f"lid.B.{side}.002"] = ((x, -0.08, 0.063), (x, -0.09, 0.063))
-    rig = make_rig({"jaw_master": JAW, "master_eye.L": EYES[0], "master_eye.R": EYES[1], **lids})
-    body = make_face("Body", ())
-    body.parent = rig
-    assert animate(speech(), head=body) == {"FINISHED"}, scene.lsf.report
-    paths = actions.driven_paths(actions.active(Owner.of(rig)), Owner.of(rig))
-    assert bone_path("lid.T.L.002", "location") in paths
-    blink = curves(0, 75, 0)[:, ARKIT_NAMES.index("eyeBlinkLeft")]
-    frame = int(blink.argmax())
-    scene.frame_set(frame + 1)
-    bpy.context.view_layer.update()
-    upper = rig.pose.bones["lid.T.L.002"].matrix.translation
-    assert upper.z == pytest.approx(0.075 - 0.012 * blink[frame], abs=2e-4)
-    assert upper.x == pytest.approx(EYES[0][0][0], abs=1e-5)
-    assert "master_eye.L" in " ".join(sorted(paths)) and targets.target_of(body) is not None
