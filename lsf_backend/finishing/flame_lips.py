@@ -50,13 +50,15 @@ class FlameLips:
         turned = sign_mm * face.weights[rows, 2]
         # c without its constant, which is the gap at rest; then the three M_i with theirs.
         self._straight = np.ascontiguousarray(np.einsum("n,nk->k", sign_mm, moved[:, 1]))
-        self._turned = np.ascontiguousarray(np.einsum("n,nck->ck", turned, arm)) * (not jaw_keys)
+        self._turned = np.ascontiguousarray(np.einsum("n,nck->ck", turned, arm))
+        if jaw_keys:
+            self._turned[:] = 0.0
         self._turned_rest = (rest[rows] - regressor @ rest).T @ turned
-        near = expression[_elsewhere(rest, rows)].reshape(-1, N_EXPRESSION)
-        cost = np.eye(N_EXPRESSION) + 3.0 * near.T @ near / max(len(near), 1) / _STILL_M**2
-        slopes = np.vstack([self._straight[:N_EXPRESSION], self._turned[:, :N_EXPRESSION]])
-        self._slopes = slopes
-        self._steps = np.linalg.solve(cost, slopes.T).T
+        far = expression[_elsewhere(rest, rows)].reshape(-1, N_EXPRESSION)
+        cost = np.eye(N_EXPRESSION) + 3.0 * far.T @ far / max(len(far), 1) / _STILL_M**2
+        # Derivatives of the gap by the expression, in the rows above, and their cheapest change.
+        self._slopes = np.vstack([self._straight[:N_EXPRESSION], self._turned[:, :N_EXPRESSION]])
+        self._steps = np.linalg.solve(cost, self._slopes.T).T
 
     def gap_mm(self, motion: np.ndarray) -> np.ndarray:
         """Gap of the lips less that of the resting face: motion [n, 53] -> [n] mm."""
