@@ -60,10 +60,11 @@ class LSFCharacter(bpy.types.PropertyGroup):
         name="Solve by Geometry",
         description=(
             "Find weights for this mesh's own shapes, whatever their names, that move it as the "
-            "bundled head's would (a mesh in the head's topology only)"
+            "bundled head's would (a mesh in the head's topology, or in FLAME's)"
         ),
     )
     solve_keys: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+    solve_file: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
     solve_report: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
     convention: bpy.props.StringProperty(default="manual")  # type: ignore[valid-type]
     note: bpy.props.StringProperty(name="Note")  # type: ignore[valid-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from .operators import character
+from .operators import character, solve
 from .panels import _Panel, sentences
 from .rig import mapped, solved, stored_map
 
@@ -50,10 +50,11 @@ class LSF_PT_character(_Panel, bpy.types.Panel):
         kept = stored_map.stored(obj)
         if obj.lsf_character.solve:
             sentences(layout, context, obj.lsf_character.solve_report, "CHECKMARK")
-        if solved.has_topology(obj):
-            on = obj.lsf_character.solve
+        on = obj.lsf_character.solve
+        flame = len(obj.data.vertices) == solved.FLAME_VERTICES
+        if on or flame or solved.known_of(obj) is not None:
             icon = "CHECKBOX_HLT" if on else "CHECKBOX_DEHLT"
-            layout.operator(character.LSFMapSolve.bl_idname, icon=icon, depress=on)
+            layout.operator(solve.LSFMapSolve.bl_idname, icon=icon, depress=on)
         if kept is None:
             target = mapped.recognise(obj)
             how = "Names decide at every take." if target is None else f"{target.summary()}."

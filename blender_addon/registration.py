@@ -22,6 +22,7 @@ from .operators import (
     identity,
     performance,
     render,
+    solve,
     takes,
     vertex_cache,
 )
@@ -35,6 +36,7 @@ CLASSES = (
     *animate.CLASSES,
     *takes.CLASSES,
     *character.CLASSES,
+    *solve.CLASSES,
     *performance.CLASSES,
     *export.CLASSES,
     *render.CLASSES,

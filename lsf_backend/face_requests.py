@@ -13,6 +13,7 @@ from lsf_backend.errors import LsfError
 from lsf_backend.exchange.mesh_in import Mesh
 from lsf_backend.face.face_model import BUNDLED_HEAD, FaceModel
 from lsf_backend.face.flame_file import convert_flame, read_flame
+from lsf_backend.face.flame_transfer import shapes_file
 from lsf_backend.face.identity import fit_identity
 from lsf_backend.face.landmarks import detected_landmarks, head_landmarks
 from lsf_backend.face.registration import fit_other_topology
@@ -91,6 +92,10 @@ def answer(verb: str, header: dict[str, Any], array: np.ndarray | None) -> dict[
         if not face or not isinstance(version, str):
             raise LsfError("request_invalid", "convert_face needs the path of a FLAME file.")
         return convert_face(face, version)
+    if verb == "face_shapes":
+        if not face:
+            raise LsfError("request_invalid", "face_shapes needs the path of a FLAME file.")
+        return {"path": str(shapes_file(face))}
     if array is None or array.ndim != 2 or array.shape[1] != 3:
         raise LsfError("identity_invalid", "identity needs the points [N, 3] of a mesh.")
     count = header.get("vertices", len(array))

@@ -17,11 +17,13 @@ cancel      target (the id of an animate or import request)       done of the ta
 shutdown                                                          done, then the process ends
 =========== ===================================================== ================================
 
-Two verbs are about faces and answered by ``done`` or ``error``. ``convert_face`` takes ``face``
+Three verbs are about faces and answered by ``done`` or ``error``. ``convert_face`` takes ``face``
 (path of a FLAME file) and ``version`` ('' where it is not known), and gives ``path``, ``version``,
-``sentence``. ``identity`` takes ``face`` ('' for the bundled head), ``landmarks`` ({name: point}),
-and a payload [N + M, 3] whose first ``vertices`` rows are points of a mesh, the others its
-triangles; it gives ``space``, ``mean_mm``, ``max_mm``, ``sentence`` and the betas [300] as payload.
+``sentence``. ``face_shapes`` takes ``face`` and gives the ``path`` of a .npz with ARKit's shapes on
+that face (``face.flame_transfer.shapes_file``). ``identity`` takes ``face`` ('' for the bundled
+head), ``landmarks`` ({name: point}), and a payload [N + M, 3] whose first ``vertices`` rows are
+points of a mesh, the others its triangles; it gives ``space``, ``mean_mm``, ``max_mm``,
+``sentence`` and the betas [300] as payload.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _LEAVE_AFTER_S = 0.5
 # The same after shutdown, where somebody waits for the last event.
 _FINISH_WITHIN_S = 1.5
 _LONGEST_ID = 200
-_FACE_VERBS = ("convert_face", "identity")
+_FACE_VERBS = ("convert_face", "face_shapes", "identity")
 _NOTHING: dict[str, Any] = {"frames": 0, "cancelled": True, "warnings": [], "metadata": {}}
 
 

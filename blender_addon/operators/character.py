@@ -11,7 +11,7 @@ import bpy
 from .. import character_files, kept_frames, runtime
 from ..retarget.channels import all_channels
 from ..retarget.model import MapError
-from ..rig import solved, stored_map, targets
+from ..rig import stored_map
 from .animate import begin, end, selected_meshes
 from .takes import present_take, proposed_path
 
@@ -40,7 +40,7 @@ def _put(
     return {"FINISHED"}
 
 
-class _OfCharacter:
+class OfCharacter:
     """Needs a mesh, and no take in the making."""
 
     bl_options = {"REGISTER", "UNDO"}
@@ -61,7 +61,7 @@ class _OfCharacter:
         return True
 
 
-class LSFMapBuild(_OfCharacter, bpy.types.Operator):
+class LSFMapBuild(OfCharacter, bpy.types.Operator):
     """Propose a map from the names of the character's shape keys and bones, for review"""
 
     bl_idname = "lsf.map_build"
@@ -73,7 +73,7 @@ class LSFMapBuild(_OfCharacter, bpy.types.Operator):
         return _put(self, context, lambda obj: character_files.proposal(obj, others))
 
 
-class LSFMapClear(_OfCharacter, bpy.types.Operator):
+class LSFMapClear(OfCharacter, bpy.types.Operator):
     """Forget the map: names decide again at every take"""
 
     bl_idname = "lsf.map_clear"
@@ -85,7 +85,7 @@ class LSFMapClear(_OfCharacter, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LSFMapAdd(_OfCharacter, bpy.types.Operator):
+class LSFMapAdd(OfCharacter, bpy.types.Operator):
     """Add a row to fill in by hand"""
 
     bl_idname = "lsf.map_add"
@@ -101,7 +101,7 @@ class LSFMapAdd(_OfCharacter, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LSFMapRemove(_OfCharacter, bpy.types.Operator):
+class LSFMapRemove(OfCharacter, bpy.types.Operator):
     """Remove the active row"""
 
     bl_idname = "lsf.map_remove"
@@ -117,7 +117,7 @@ class LSFMapRemove(_OfCharacter, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LSFMapSource(_OfCharacter, bpy.types.Operator):
+class LSFMapSource(OfCharacter, bpy.types.Operator):
     """Choose what drives the active row"""
 
     bl_idname = "lsf.map_source"
@@ -142,40 +142,7 @@ class LSFMapSource(_OfCharacter, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LSFMapSolve(_OfCharacter, bpy.types.Operator):
-    """Find weights for the mesh's own shapes by geometry instead of names, or go back to names"""
-
-    bl_idname = "lsf.map_solve"
-    bl_label = "Solve by Geometry"
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Switch it on, with the fit per shape in mm, or off."""
-        obj = chosen(context)
-        character = obj.lsf_character
-        if character.solve:
-            character.solve, character.solve_report = False, ""
-            return {"FINISHED"}
-        broken = targets.broken_points(obj)
-        if broken:
-            self.report({"ERROR"}, broken)
-            return {"CANCELLED"}
-        keys = solved.usable_keys(obj) if solved.has_topology(obj) else []
-        if not keys:
-            text = (
-                "has no shape key that moves it"
-                if solved.has_topology(obj)
-                else ("is not in the bundled head's topology; its names decide")
-            )
-            self.report({"ERROR"}, f"'{obj.name}' {text}.")
-            return {"CANCELLED"}
-        character.solve, character.solve_keys = True, "\n".join(keys)
-        character.solve_report = solved.report(obj, keys)
-        context.scene.lsf.head = obj
-        self.report({"INFO"}, character.solve_report)
-        return {"FINISHED"}
-
-
-class LSFMapSave(_OfCharacter, bpy.types.Operator):
+class LSFMapSave(OfCharacter, bpy.types.Operator):
     """Write the map to a .json file, to share it or use it for another character"""
 
     bl_idname = "lsf.map_save"
@@ -206,7 +173,7 @@ class LSFMapSave(_OfCharacter, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LSFMapLoad(_OfCharacter, bpy.types.Operator):
+class LSFMapLoad(OfCharacter, bpy.types.Operator):
     """Read a map from a .json file and put it on the character"""
 
     bl_idname = "lsf.map_load"
@@ -228,7 +195,7 @@ class LSFMapLoad(_OfCharacter, bpy.types.Operator):
         return _put(self, context, lambda obj: character_files.load(obj, path))
 
 
-class LSFMapApply(_OfCharacter, bpy.types.Operator):
+class LSFMapApply(OfCharacter, bpy.types.Operator):
     """Make a new take from the frames of the one that is shown, through the present map"""
 
     bl_idname = "lsf.map_apply"
@@ -260,7 +227,6 @@ CLASSES = (
     LSFMapAdd,
     LSFMapRemove,
     LSFMapSource,
-    LSFMapSolve,
     LSFMapSave,
     LSFMapLoad,
     LSFMapApply,

@@ -231,6 +231,6 @@ def concerns(rig: bpy.types.Object, names: list[str]) -> list[str]:
 
 def _holds(constraint: bpy.types.Constraint) -> bool:
     """Whether a constraint may replace what keys say; Rigify's own add to it, or keep it near."""
-    if constraint.mute or not constraint.influence or constraint.type.startswith("LIMIT"):
+    if constraint.mute or not constraint.influence or constraint.type == "LIMIT_DISTANCE":
         return False
     return not getattr(constraint, "use_offset", False)

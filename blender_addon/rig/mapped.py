@@ -150,7 +150,8 @@ def recognise(obj: bpy.types.Object) -> Mapped | None:
     if obj.type != "MESH":
         return None
     kept = stored_map.stored(obj)
-    if obj.lsf_character.solve and solved.has_topology(obj) and obj.data.shape_keys is not None:
+    solves = obj.lsf_character.solve and obj.data.shape_keys is not None
+    if solves and solved.known_of(obj) is not None:
         there = obj.data.shape_keys.key_blocks
         keys = tuple(k for k in obj.lsf_character.solve_keys.split("\n") if k in there)
         if keys:

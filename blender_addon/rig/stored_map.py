@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -28,6 +29,12 @@ def stored(obj: bpy.types.Object) -> RetargetMap | None:
 def problems(obj: bpy.types.Object) -> list[str]:
     """What is wrong with the kept rows, in sentences; rows that are off may say anything."""
     found, rows = [], []
+    solve = obj.lsf_character
+    if solve.solve and solve.solve_file and not Path(solve.solve_file).is_file():
+        found.append(
+            f"The shapes that '{obj.name}' was solved with are no longer in the cache: switch "
+            "Solve by Geometry off and on again."
+        )
     for number, entry in enumerate(obj.lsf_character.rows, start=1):
         try:
             row = _row(entry)

@@ -65,12 +65,32 @@ class FlameTransfer:
         return TransferError(float(mean), self._largest_mm, float(moved))
 
 
-def _carried(face: FaceModel, folder: Path) -> CarriedShapes:
-    """Read the carried shapes of this face from the cache, or fit the head to it (seconds)."""
+def shapes_file(path: str) -> Path:
+    """A .npz that says how ARKit's shapes move a FLAME file's face, made on first use.
+
+    ``shapes`` [52, N, 3] m of its vertices ``rows`` [N], ``vertices`` [V, 3] and ``triangles``
+    [F, 3] of the neutral face, in FLAME's axes.
+    """
+    face, folder = flame_face(path)[0], cache_folder()
+    _carried(face, folder)
+    found = place(face, folder)
+    if not found.is_file():
+        raise LsfError("cannot_write", f"The shapes of this face cannot be kept in {folder}.")
+    return found
+
+
+def place(face: FaceModel, folder: Path | None = None) -> Path:
+    """Where the carried shapes of a face are kept."""
+    folder = folder or cache_folder()
     mark = hashlib.sha256(BUNDLED_HEAD.read_bytes())
     for array in (face.v_template, face.faces, face.weights):
         mark.update(np.ascontiguousarray(array).tobytes())
-    path = folder / f"carried-{mark.hexdigest()[:24]}.npz"
+    return folder / f"arkit-{mark.hexdigest()[:24]}.npz"
+
+
+def _carried(face: FaceModel, folder: Path) -> CarriedShapes:
+    """Read the carried shapes of this face from the cache, or fit the head to it (seconds)."""
+    path = place(face, folder)
     try:
         with np.load(path, allow_pickle=False) as stored:
             shapes = stored["shapes"].astype(np.float64)
@@ -89,18 +109,24 @@ def _carried(face: FaceModel, folder: Path) -> CarriedShapes:
             error.code, f"The bundled head does not fit this FLAME file: {error.message}"
         ) from error
     carried = carry_shapes(head, fit, face)
-    _keep(path, carried)
+    keep(path, carried, face)
     return carried
 
 
-def _keep(path: Path, carried: CarriedShapes) -> None:
+def keep(path: Path, carried: CarriedShapes, face: FaceModel) -> None:
     """Write the cache; where that is not possible, it is made again next time."""
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
         with os.fdopen(handle, "wb") as stream:
-            np.savez(stream, rows=carried.rows, shapes=carried.shapes.astype(np.float32))
+            np.savez(
+                stream,
+                rows=carried.rows,
+                shapes=carried.shapes.astype(np.float32),
+                vertices=face.v_template.astype(np.float32),
+                triangles=face.faces.astype(np.int32),
+            )
         os.replace(temporary, path)
     except OSError:
         if temporary:

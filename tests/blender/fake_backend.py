@@ -73,7 +73,7 @@ class Fake:
                 self.send({**hello, "version": "test", "engines": [ENGINE], "future": 1})
             elif verb == "animate":
                 threading.Thread(target=self.animate, args=(header,), daemon=True).start()
-            elif verb in ("convert_face", "identity"):
+            elif verb in ("convert_face", "face_shapes", "identity"):
                 self.answer(verb, message)
             elif verb == "cancel":
                 self.cancelled.add(header["target"])

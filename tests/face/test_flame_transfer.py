@@ -50,6 +50,10 @@ def test_motion_goes_to_arkit_and_back_through_the_file(face: FaceModel, own_cac
     assert np.abs(made - truth).mean() < 0.08
     error = transfer.error()
     assert error.mean_mm < 0.5 < 1.0 < error.moved_mm
+    with np.load(flame_transfer.place(face)) as kept:  # for meshes of this topology
+        np.testing.assert_array_equal(kept["triangles"], face.faces)
+        assert kept["shapes"].shape == (52, len(kept["rows"]), 3)
+        assert len(kept["vertices"]) == face.n_vertices
     back = FlameTransfer(face).flame_motion(motion_from_arkit(truth))
     assert np.abs(back[:, 50] - motion[:, 50]).mean() < 0.05
 
