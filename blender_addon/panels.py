@@ -13,7 +13,7 @@ from .operators.animate import LSFAnimate, LSFCancel, selected_meshes
 from .operators.export import LSFExport
 from .operators.head import LSFCreateHead
 from .operators.identity import LSFAddLandmarks, LSFIdentityFromMesh
-from .operators.performance import LSFImportPerformance
+from .operators.performance import LSFExportPerformance, LSFImportPerformance
 from .operators.render import LSFRenderVideo
 from .operators.takes import LSFRemoveTake, LSFShowTake, present_take
 from .operators.vertex_cache import LSFVertexCache
@@ -234,6 +234,9 @@ class LSF_PT_output(_Panel, bpy.types.Panel):
         for preset in PRESETS:
             operator = row.operator(LSFExport.bl_idname, text=preset.capitalize())
             operator.preset = preset
+        row = self.layout.row(align=True)
+        for suffix, name in ((".csv", "Live Link"), (".json", "ARKit JSON"), (".npz", "npz")):
+            row.operator(LSFExportPerformance.bl_idname, text=name).format = suffix
         self.layout.operator(LSFVertexCache.bl_idname, icon="FILE_CACHE")
         self.layout.operator(LSFRenderVideo.bl_idname, icon="RENDER_ANIMATION")
 

@@ -24,6 +24,10 @@ that face (``face.flame_transfer.shapes_file``). ``identity`` takes ``face`` (''
 head), ``landmarks`` ({name: point}), and a payload [N + M, 3] whose first ``vertices`` rows are
 points of a mesh, the others its triangles; it gives ``space``, ``mean_mm``, ``max_mm``,
 ``sentence`` and the betas [300] as payload.
+
+``write_performance`` writes frames [T, C] (its payload) of ``channels`` at ``fps`` in a
+``face_space`` to ``path`` (.csv, .json, .npz), at ``out_fps`` where that is given, with
+``metadata``; it gives ``path`` and ``frames``.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Server:
                 )
             if verb == "hello":
                 self._send(_hello(request_id))
-            elif verb in ("animate", "import", *_FACE_VERBS):
+            elif verb in ("animate", "import", "write_performance", *_FACE_VERBS):
                 self._enqueue(_Queued(request_id, message))
             elif verb == "cancel":
                 self._cancel(header.get("target"))
@@ -122,7 +122,8 @@ class Server:
                 raise LsfError(
                     "request_invalid",
                     f"There is no verb {str(verb)[:40]!r}.",
-                    f"Known: hello, animate, import, {', '.join(_FACE_VERBS)}, cancel, shutdown.",
+                    f"Known: hello, animate, import, write_performance, {', '.join(_FACE_VERBS)}, "
+                    "cancel, shutdown.",
                 )
         except LsfError as error:
             self._send(_error(request_id, error))
@@ -171,6 +172,10 @@ class Server:
         verb = queued.message.header.get("verb")
         if verb == "import":
             return self._import(queued)
+        if verb == "write_performance":
+            from lsf_backend.exchange.written import write
+
+            return write(queued.message.header, _payload(queued.message))
         if verb in _FACE_VERBS:
             from lsf_backend.face_requests import answer
 

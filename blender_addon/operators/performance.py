@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Import Performance: a recorded face (Live Link Face, ARKit JSON, .npz) as a take, no engine."""
+"""A recorded face (Live Link Face, ARKit JSON, .npz) as a take, and a take as such a file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 
 import bpy
 
-from .. import runtime
+from .. import kept_frames, runtime
+from ..bridge.backend import Failed
 from ..properties import take_settings
+from ..rig import actions
 from .animate import begin, end
+from .takes import present_take, proposed_path
 
 
 class LSFImportPerformance(bpy.types.Operator):
@@ -65,4 +68,69 @@ class LSFImportPerformance(bpy.types.Operator):
         return end(self, context)
 
 
-CLASSES = (LSFImportPerformance,)
+class LSFExportPerformance(bpy.types.Operator):
+    """Write the frames of the shown take: Live Link Face .csv, ARKit .json or .npz"""
+
+    bl_idname = "lsf.export_performance"
+    bl_label = "Export Performance"
+    bl_options = {"REGISTER"}
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
+    check_existing: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        default=True, options={"HIDDEN"}
+    )
+    format: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Format",
+        items=(
+            (".csv", "Live Link Face", "For Unreal's and Blender's Live Link tools"),
+            (".json", "ARKit JSON", "Weights and head turns by name"),
+            (".npz", "NumPy", "The model's motion, always at 25 frames per second"),
+        ),
+    )
+    fps: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Rate",
+        description="Frames per second of the file; 0: 60 for Live Link Face, else the take's own",
+        default=0.0,
+        min=0.0,
+        max=240.0,
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if runtime.current is not None:
+            cls.poll_message_set("A take is being made")
+            return False
+        action = present_take(context.scene)
+        if action is None or kept_frames.of_take(action) is None:
+            cls.poll_message_set("The head shows no take that keeps its frames")
+            return False
+        return True
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask for the file's name."""
+        self.filepath = proposed_path(context.scene, self.format)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Let the backend write it; the scene stays as it is."""
+        path = Path(bpy.path.abspath(self.filepath)).with_suffix(self.format)
+        action = present_take(context.scene)
+        kept = kept_frames.of_take(action)
+        fields = {
+            "path": str(path),
+            "channels": list(kept.channels),
+            "fps": kept.fps,
+            "out_fps": self.fps or None,
+            "face_space": kept.face_space,
+            "metadata": actions.metadata(action),
+        }
+        answer = runtime.backend().ask("write_performance", fields, kept.values)
+        if isinstance(answer, Failed):
+            self.report({"ERROR"}, answer.sentence())
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Written: {path.name}, {answer.header.get('frames')} frames")
+        return {"FINISHED"}
+
+
+CLASSES = (LSFImportPerformance, LSFExportPerformance)

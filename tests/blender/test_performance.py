@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recorded performances as takes, through the real backend process, at any frame rate."""
 
+import dataclasses
+
 import bpy
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from blender_addon import command_line, runtime
 from blender_addon.bridge.launch import bundled
 from blender_addon.rig import actions
 from blender_addon.rig.target import Owner, shape_key_path
-from lsf_backend.exchange import Performance, write_arkit_json, write_live_link
+from lsf_backend.exchange import Performance, read_performance, write_arkit_json, write_live_link
 from lsf_backend.face.arkit import ARKIT_NAMES
 
 from .conftest import make_face
@@ -105,3 +107,37 @@ def test_a_face_in_flames_format_takes_a_recording_as_motion(scene, tmp_path) ->
     column = ARKIT_NAMES.index("mouthFunnel")
     assert np.abs(keyed(head, "mouthFunnel") - wanted.weights[:, column]).max() < 1e-5
     assert "1 bone" in scene.lsf.report
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".npz"])
+def test_a_take_is_written_as_a_performance_and_comes_back(scene, face, tmp_path, suffix) -> None:
+    """As it was keyed, at the rate asked for; the scene is as before."""
+    recorded = performance(50.0, turning=True)
+    recorded = dataclasses.replace(recorded, weights=np.clip(recorded.weights, 0, 1))
+    write_arkit_json(tmp_path / "in.json", recorded)
+    scene.lsf.head = face
+    assert bpy.ops.lsf.import_performance(filepath=str(tmp_path / "in.json")) == {"FINISHED"}
+    before = snapshot(scene)
+    out = tmp_path / f"from the panel{suffix}"
+    rate = 0.0 if suffix == ".npz" else 50.0
+    done = bpy.ops.lsf.export_performance(filepath=str(out), format=suffix, fps=rate)
+    assert done == {"FINISHED"} and snapshot(scene) == before
+    found = read_performance(out)
+    assert found.fps == (rate or 25.0)
+    close = recorded.resampled(found.fps)
+    away = 1e-5 if rate else 0.1  # the head's motion has 50 shapes for ARKit's 49
+    assert np.abs(found.weights - close.weights).mean() < away
+    assert found.rotations[:, 0] == pytest.approx(close.rotations[:, 0], abs=1e-5)
+
+
+def test_a_performance_that_cannot_be_written_is_a_sentence(scene, face, tmp_path) -> None:
+    assert not bpy.ops.lsf.export_performance.poll(), "no take"
+    write_arkit_json(tmp_path / "in.json", performance(25.0))
+    scene.lsf.head = face
+    assert bpy.ops.lsf.import_performance(filepath=str(tmp_path / "in.json")) == {"FINISHED"}
+    with pytest.raises(RuntimeError, match="240"):
+        bpy.ops.lsf.export_performance(filepath=str(tmp_path / "x"), format=".csv", fps=0.5)
+    with pytest.raises(RuntimeError, match="nowhere"):
+        path = str(tmp_path / "nowhere" / "x.csv")
+        bpy.ops.lsf.export_performance(filepath=path, format=".csv")
+    assert not list(tmp_path.glob("x*"))
