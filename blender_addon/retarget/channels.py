@@ -20,6 +20,7 @@ EXTRAS = tuple(name for names in EXTRA_CHANNELS.values() for name in names)
 _CALM = 0.01
 # A little against mixing many visemes where few will do.
 _SPARSE = 0.001
+_SHUT = 0.08  # how far the jaw is open behind the lips in the pose of p, b and m
 
 
 def is_channel(name: str) -> bool:
@@ -71,8 +72,9 @@ def viseme_curves(weights: np.ndarray, family: str) -> dict[str, np.ndarray]:
     # Lips over an open jaw: mouthClose takes the opening back, which no pose but p, b, m has.
     mouth = np.array(weights, dtype=np.float64)
     closed = np.minimum(mouth[:, _PLACES["jawOpen"]], mouth[:, _PLACES["mouthClose"]])
-    mouth[:, _PLACES["jawOpen"]] -= np.maximum(closed - 0.08, 0.0)
-    mouth[:, _PLACES["mouthClose"]] = np.minimum(closed, 0.08)
+    kept = _SHUT if "mouthClose" in used else 0.0  # without p, b, m silence shuts the lips
+    mouth[:, _PLACES["jawOpen"]] -= np.maximum(closed - kept, 0.0)
+    mouth[:, _PLACES["mouthClose"]] = np.minimum(closed, kept)
     wanted = mouth[:, [_PLACES[key] for key in used]]
     scale = np.array([_IMPORTANCE.get(key, 1.0) for key in used])
     found = solve_weights(
