@@ -125,6 +125,11 @@ def test_every_shape_reaches_a_real_rigify_face_and_its_lips_shut(character) -> 
     round_ = shown(points, mouthPucker=1.0)
     assert rest["upper"][1] - round_["upper"][1] > 0.1 * width, "forward is -y"
     assert rest["upper left"][0] - round_["upper left"][0] > 0.02 * width
+    assert round_["upper right"][0] - rest["upper right"][0] > 0.02 * width
+    looks = {r.target: dict(r.sources) for r in targets.target_of(points).rows()}
+    across = {t.name: gains for t, gains in looks.items() if t.component == "move_x_mm"}
+    assert across["eye.R"]["eyeLookInRight"] > 0 > across["eye.R"]["eyeLookOutRight"]
+    assert across["eye.L"]["eyeLookOutLeft"] > 0 > across["eye.L"]["eyeLookInLeft"]
     brow = shown(points, browInnerUp=1.0)["brow"] - rest["brow"]
     assert brow[2] == pytest.approx(0.04 * 62.5 * width / 42.7, rel=0.1)
     blink = shown(points, eyeBlinkLeft=1.0)
