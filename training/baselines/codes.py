@@ -153,26 +153,27 @@ def with_noise(batch: SpeechBatch, extras: Extras, generator: torch.Generator) -
     """Blur features by ``feature_noise`` of each one's spread, and betas by ``identity_noise``.
 
     Voices that nobody trained on differ frame by frame and for a whole clip; some channels fall
-    silent. The emotion stream is spared the latter two: emotion is what a clip's features hold.
+    silent. The emotion stream keeps its channels and more of what a clip holds: emotion is there.
     """
     device, share = batch.mask.device, extras.feature_noise
 
     def normal(shape: Sequence[int]) -> Tensor:
         return torch.randn(shape, generator=generator, device=generator.device).to(device)
 
-    def blurred(features: Tensor, of_clip: bool) -> Tensor:
-        noise = normal(features.shape)
-        if not of_clip:
-            return features + share * features.std(dim=(0, 1)) * noise
+    def blurred(features: Tensor, of_clip: float) -> Tensor:
         shape = (features.shape[0], 1, features.shape[2])
-        noise = noise + normal(shape)
+        noise = normal(features.shape) + of_clip * normal(shape)
+        return features + share * features.std(dim=(0, 1)) * noise
+
+    def silenced(features: Tensor) -> Tensor:
+        shape = (features.shape[0], 1, features.shape[2])
         kept = torch.rand(shape, generator=generator, device=generator.device) >= 0.5 * share
-        return (features + share * features.std(dim=(0, 1)) * noise) * kept.to(device)
+        return features * kept.to(device)
 
     changed: dict[str, Tensor] = {}
     if share > 0:
-        changed["motion_features"] = blurred(batch.motion_features, True)
-        changed["emotion_features"] = blurred(batch.emotion_features, False)
+        changed["motion_features"] = silenced(blurred(batch.motion_features, 1.0))
+        changed["emotion_features"] = blurred(batch.emotion_features, 0.5)
     if extras.identity_noise > 0:
         changed["betas"] = batch.betas + extras.identity_noise * normal(batch.betas.shape)
     return dataclasses.replace(batch, **changed)

@@ -20,7 +20,8 @@ class Extras:
     which unused codes move onto real tokens, until ``revive_until`` of the run. ``feature_noise``:
     share of each feature's spread, in stage 2. ``margin_weight``: of the lip gap on the wrong side
     of shut or parted, both ways alike (:class:`training.losses.LipLoss`). ``held_weight``: in stage
-    2, of L1 between the clips' mean motions, where emotion shows. ``identity_noise``: spread of
+    2, of the squared error of the clips' mean motions, where emotion shows: an L1 is content with
+    the face of most clips, which is neutral. ``identity_noise``: spread of
     what is added to betas, in stage 2. ``without``: parts that an ablation does not have.
     """
 

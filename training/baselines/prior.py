@@ -82,7 +82,7 @@ def speech_losses(
         parts["direct"] = masked_mean((latent - target).abs(), mask)
         loss = loss + extras.direct_weight * parts["direct"]
     if extras.held_weight > 0:
-        parts["held"] = clip_mean(scaled - wanted, mask).abs().mean()
+        parts["held"] = clip_mean(scaled - wanted, mask).square().mean()
         loss = loss + extras.held_weight * parts["held"]
     if lips is not None:
         parts["lip"] = lips(found, motion, mask)
