@@ -46,7 +46,7 @@ def test_noise_spares_what_a_clip_holds_in_the_emotion_stream() -> None:
         heard = ~(new == 0).all(dim=1)
         shift = clip_mean(old, everywhere) - clip_mean(new, everywhere)
         shifts[name] = float(shift[heard].abs().mean())
-    assert shifts["emotion_features"] == pytest.approx(0.5 * shifts["motion_features"], rel=0.2)
+    assert shifts["emotion_features"] == pytest.approx(0.5 * shifts["motion_features"], rel=0.35)
     assert torch.equal(before.betas, after.betas)
     blurred = with_noise(before, Extras(identity_noise=0.5), torch.Generator().manual_seed(1))
     assert blurred.betas.std() == pytest.approx(0.5, abs=0.05)
