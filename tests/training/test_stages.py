@@ -30,8 +30,6 @@ EXTRAS = {
     "revive_every": 2,
     "revive_until": 1.0,
     "feature_noise": 0.3,
-    "held_weight": 1.0,
-    "identity_noise": 0.3,
 }
 CROPPED = SHORT | {"crop_frames": 20, "epoch_batches": 4, "accumulate": 2, "clip_gradient": 1.0}
 

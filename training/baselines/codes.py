@@ -8,7 +8,6 @@ from ProbTalk3D (Wu et al. 2024): LayerNorm, codes that belong to one frame.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -98,8 +97,9 @@ class SpeechToCodes(Baseline):
         self, batch: SpeechBatch, phase: str = "speech", generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
         """Losses of stage 1 or of stage 2."""
-        if phase == "speech" and self.training and generator is not None:
-            batch = with_noise(batch, self.extras, generator)
+        if phase == "speech" and self.training and self.extras.feature_noise > 0:
+            assert generator is not None
+            batch = with_noise(batch, self.extras.feature_noise, generator)
         outcome = self._outcome(batch, phase)
         if phase == "prior" and self.training and outcome.codes is not None:
             for level, codes in enumerate(outcome.codes[batch.mask].unbind(dim=-1)):
@@ -149,31 +149,23 @@ class SpeechToCodes(Baseline):
         return self.prior.decode(zq, mask).unflatten(0, (n_samples, b))
 
 
-def with_noise(batch: SpeechBatch, extras: Extras, generator: torch.Generator) -> SpeechBatch:
-    """Blur features by ``feature_noise`` of each one's spread, and betas by ``identity_noise``.
+def with_noise(batch: SpeechBatch, share: float, generator: torch.Generator) -> SpeechBatch:
+    """Blur features by ``share`` of each one's spread, frame by frame and clip by clip.
 
-    Voices that nobody trained on differ frame by frame and for a whole clip; some channels fall
-    silent. The emotion stream keeps its channels and more of what a clip holds: emotion is there.
+    Voices that nobody trained on differ in both; some channels of some clips fall silent.
     """
-    device, share = batch.mask.device, extras.feature_noise
 
-    def normal(shape: Sequence[int]) -> Tensor:
-        return torch.randn(shape, generator=generator, device=generator.device).to(device)
+    def blurred(features: Tensor) -> Tensor:
+        device = features.device
+        noise = torch.randn(features.shape, generator=generator, device=generator.device)
+        of_clip = (features.shape[0], 1, features.shape[2])
+        noise = noise + torch.randn(of_clip, generator=generator, device=generator.device)
+        kept = torch.rand(of_clip, generator=generator, device=generator.device) >= 0.5 * share
+        blur = share * features.std(dim=(0, 1)) * noise.to(device)
+        return (features + blur) * kept.to(device)
 
-    def blurred(features: Tensor, of_clip: float) -> Tensor:
-        shape = (features.shape[0], 1, features.shape[2])
-        noise = normal(features.shape) + of_clip * normal(shape)
-        return features + share * features.std(dim=(0, 1)) * noise
-
-    def silenced(features: Tensor) -> Tensor:
-        shape = (features.shape[0], 1, features.shape[2])
-        kept = torch.rand(shape, generator=generator, device=generator.device) >= 0.5 * share
-        return features * kept.to(device)
-
-    changed: dict[str, Tensor] = {}
-    if share > 0:
-        changed["motion_features"] = silenced(blurred(batch.motion_features, 1.0))
-        changed["emotion_features"] = blurred(batch.emotion_features, 0.5)
-    if extras.identity_noise > 0:
-        changed["betas"] = batch.betas + extras.identity_noise * normal(batch.betas.shape)
-    return dataclasses.replace(batch, **changed)
+    return dataclasses.replace(
+        batch,
+        motion_features=blurred(batch.motion_features),
+        emotion_features=blurred(batch.emotion_features),
+    )

@@ -19,10 +19,8 @@ class Extras:
     ``start_without_codes``: first steps of stage 1 without quantiser. ``revive_every``: steps after
     which unused codes move onto real tokens, until ``revive_until`` of the run. ``feature_noise``:
     share of each feature's spread, in stage 2. ``margin_weight``: of the lip gap on the wrong side
-    of shut or parted, both ways alike (:class:`training.losses.LipLoss`). ``held_weight``: in stage
-    2, of the squared error of the clips' mean motions, where emotion shows: an L1 is content with
-    the face of most clips, which is neutral. ``identity_noise``: spread of
-    what is added to betas, in stage 2. ``without``: parts that an ablation does not have.
+    of shut or parted, both ways alike (:class:`training.losses.LipLoss`). ``without``: parts
+    that an ablation does not have.
     """
 
     lip_weight: float = 0.0
@@ -34,8 +32,6 @@ class Extras:
     revive_every: int = 0
     revive_until: float = 0.8
     feature_noise: float = 0.0
-    held_weight: float = 0.0
-    identity_noise: float = 0.0
     without: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:

@@ -3,8 +3,7 @@
 
 L = 1.5 L_q + 0.5 L1(expression) + 0.1 L1(jaw) in the network's scaled space (section 3); stage 2 is
 L1(zq, zq*) + 0.15 L1(expression) + 0.1 L1(jaw) (section 4). ``Extras`` adds what is not from the
-paper: the lip loss, the pull of the latent itself and of the clips' means, larger weights, a start
-without codes.
+paper: the lip loss, the pull of the latent itself, larger weights, a start without codes.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from lsf_backend.model.quantiser import Quantised
 from lsf_backend.model.vqvae import MotionVQVAE
-from training.baselines.base import clip_mean, masked_mean
+from training.baselines.base import masked_mean
 from training.baselines.objective import Extras
 from training.losses import LipLoss, motion_l1
 
@@ -74,16 +73,12 @@ def speech_losses(
         target = quantize(vqvae, target, mask).zq
         zq, codes, _ = quantize(vqvae, latent, mask)
     found = vqvae.decode(zq, mask)
-    scaled, wanted = vqvae.scaled(found), vqvae.scaled(motion)
-    expression, jaw = motion_l1(scaled, wanted, mask)
+    expression, jaw = motion_l1(vqvae.scaled(found), vqvae.scaled(motion), mask)
     parts = {"codes": masked_mean((zq - target).abs(), mask), "expression": expression, "jaw": jaw}
     loss = parts["codes"] + extras.motion_weight * (0.15 * expression + 0.1 * jaw)
     if extras.direct_weight > 0:
         parts["direct"] = masked_mean((latent - target).abs(), mask)
         loss = loss + extras.direct_weight * parts["direct"]
-    if extras.held_weight > 0:
-        parts["held"] = clip_mean(scaled - wanted, mask).square().mean()
-        loss = loss + extras.held_weight * parts["held"]
     if lips is not None:
         parts["lip"] = lips(found, motion, mask)
         loss = loss + extras.lip_weight * parts["lip"]
