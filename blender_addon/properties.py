@@ -129,7 +129,7 @@ class LSFSettings(bpy.types.PropertyGroup):
         "Closed Lips", "Gap in mm, on the character's own mesh, of lips that meet", 0.2, 5.0
     )
     near_mm: _millimetres(  # type: ignore[valid-type]
-        "Nearly Closed", "A dip of the gap below so many mm is taken for a closure", 2.5, 10.0
+        "Nearly Closed", "A dip of the gap below so many mm is taken for a closure", 1.0, 10.0
     )
     silent_mm: _millimetres(  # type: ignore[valid-type]
         "Shut in Silence", "Widest gap in mm while nobody speaks", 0.5, 10.0

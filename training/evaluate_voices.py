@@ -21,13 +21,14 @@ import numpy as np
 
 from lsf_backend.engine.compact_files import FOLDER
 from lsf_backend.face.face_model import FaceModel
+from lsf_backend.finishing.lips import gap_per_weight_mm
 from training.corpus.make import merged
 from training.corpus.phones import gestures_of
 from training.corpus.teacher import Teacher
 from training.voices import emotion, languages, pictures, upper_face
 from training.voices.align import Phones
 from training.voices.aligned import aligned_librivox, aligned_prompts
-from training.voices.engine import animate
+from training.voices.engine import animate, delivered
 from training.voices.measures import Counts, SoundFrames, measure_lips, wrong_closures
 from training.voices.recordings import SEEN_PROMPTS, Recording, prompts
 from training.voices.rhubarb import Rhubarb
@@ -135,6 +136,10 @@ def evaluate(
     english = English(out, most)
     found: dict[str, Any] = {"temperature": temperature, "english": english.measure(ours)}
     found["borders"] = english.borders(ours, folder)
+    per_weight_mm = gap_per_weight_mm(english.face)
+    found["english, delivered"] = english.measure(
+        lambda recording, audio: delivered(audio, ours(recording, audio), per_weight_mm)
+    )
     english.draw(ours, out)
     if other_languages:
         found["warp against alignment, english"] = languages.warp_error(out, other_languages)
@@ -165,6 +170,8 @@ def evaluate(
 def table(found: dict[str, Any]) -> str:
     """The measures of the English parts as Markdown, parts side by side."""
     columns = {f"ours, {part}": rows for part, rows in found["english"]["lips"].items()}
+    for part, rows in found["english, delivered"]["lips"].items():
+        columns[f"delivered, {part}"] = rows
     for name in ("ours, rhubarb's clips", "rhubarb, with the text"):
         if name in found:
             columns[name] = found[name]["lips"]["all"]

@@ -40,7 +40,7 @@ class FinishingSettings:
     head: float = 1.0
     breathing: float = 1.0
     closed_mm: float = 0.2
-    near_mm: float = 2.5
+    near_mm: float = 1.0
     silent_mm: float = 0.5
 
     def __post_init__(self) -> None:

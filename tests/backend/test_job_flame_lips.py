@@ -20,7 +20,7 @@ from tests.finishing.talk import talk_sound
 from tests.finishing.talk_engine import TALK_DIPS, TALK_LEVELS, TalkEngine
 
 OFF = dict.fromkeys(("smoothing", "closure", "silence", "blinks", "gaze"), 0.0)
-GUARDS = {**OFF, "closure": 1.0, "silence": 1.0}
+GUARDS = {**OFF, "closure": 1.0, "silence": 1.0, "near_mm": 2.5}
 BETAS = np.random.default_rng(8).normal(0, 0.7, 300).astype(np.float32)
 
 

@@ -86,7 +86,7 @@ def guarded(
     cuts: tuple[int, ...] = (),
     **strengths: float,
 ) -> tuple[np.ndarray, FinishingReport]:
-    settings = dataclasses.replace(FinishingSettings.off(), **strengths)
+    settings = dataclasses.replace(FinishingSettings.off(), near_mm=2.5, **strengths)
     guards = Guards(settings, SpeechTrack.from_levels(LEVELS), FlameLips(face, betas))
     parts = [guards.push(piece) for piece in np.split(motion, cuts)] + [guards.flush()]
     found = [part for part in parts if part is not None]
