@@ -55,6 +55,18 @@ def test_lips_meet_at_every_closure(face: FaceModel, per_weight: np.ndarray) -> 
     assert "closures" in report.sentences()[0]
 
 
+def test_by_default_the_lips_of_n_and_l_stay_apart(per_weight: np.ndarray) -> None:
+    """Sounds made behind the lips bring them near each other; p, b, m leave less than 1 mm."""
+    weights = np.zeros((80, 52))
+    weights[:, JAW] = 6.0 / per_weight[JAW]
+    for place, gap in ((20, 0.7), (50, 1.3)):
+        weights[place, JAW] = gap / per_weight[JAW]
+    speech = SpeechTrack.from_levels(np.full(80, -20.0))
+    settings = only(closure=1.0, near_mm=FinishingSettings().near_mm)
+    after = gap_mm(finish(weights, settings, 0, speech, per_weight)[0].weights, per_weight)
+    assert after[20] < 0.25 and after[50] == pytest.approx(1.3, abs=1e-6)
+
+
 def test_lips_of_other_faces_meet_too(face: FaceModel, per_weight: np.ndarray) -> None:
     """The skinned mesh of random people, with the jaw as a joint as the rig has it."""
     done, _ = finish(WEIGHTS, only(closure=1.0), 0, SPEECH, per_weight)
