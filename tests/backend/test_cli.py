@@ -194,8 +194,10 @@ def test_usage_errors_are_exit_code_2() -> None:
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_ctrl_c_is_130_and_leaves_nothing(speech: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from tests.backend import engines; engines.register_all()\n"
+        "import signal, sys; from tests.backend import engines; engines.register_all()\n"
         "from lsf_backend import cli, cli_progress; cli_progress._SHOW_AFTER_S = 0\n"
+        # A shell starts what it puts into the background deaf to SIGINT.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "sys.exit(cli.main(sys.argv[1:]))\n"
     )
     out = tmp_path / "out"
