@@ -19,9 +19,10 @@ def heard() -> list[Heard]:
             rng.standard_normal((2 * LENGTH, D_MOTION)).astype(np.float32),
             rng.standard_normal(300).astype(np.float32),
             0.2 * rng.random((LENGTH, 53)).astype(np.float32),
-            ClipName(f"S{subject:03d}", "001", 0, 0),
+            ClipName(f"S{subject:03d}", "001", emotion, 0),
         )
-        for subject in range(2)
+        for subject in range(4)
+        for emotion in range(2)
     ]
 
 
