@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 # What a model can be trained without: a stream or the identity set to zero, the quantiser skipped.
 Part = Literal["emotion", "identity", "codes"]
-PARTS: tuple[Part, ...] = ("emotion", "identity", "codes")
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,10 @@ import pytest
 
 from lsf_backend.face.arkit import ARKIT_NAMES
 from lsf_backend.face.face_model import FaceModel
-from lsf_backend.face.head_space import motion_from_arkit
+from lsf_backend.face.head_space import arkit_from_motion, motion_from_arkit
+from lsf_backend.face.measure import lip_gap_mm
+from lsf_backend.finishing.lips import gap_per_weight_mm
+from training.voices.engine import delivered
 from training.voices.measures import (
     Counts,
     SoundFrames,
@@ -89,3 +92,20 @@ def test_a_closure_in_a_pause_that_the_aligner_missed_is_right() -> None:
     phones = [("AA", 0.0, 4.0)]
     assert SoundFrames(COUNT, phones, audio).closures(shut)[1] == [True]
     assert SoundFrames(COUNT, phones, NOISE).closures(shut)[1] == [False]
+
+
+def test_what_is_delivered_has_the_layers_of_a_first_take() -> None:
+    """Lips meet where they nearly do and in silence; what is open stays."""
+    face = FaceModel.load()
+    per_weight = gap_per_weight_mm(face)
+    jaw = ARKIT_NAMES.index("jawOpen")
+    weights = np.zeros((COUNT, len(ARKIT_NAMES)), np.float32)
+    weights[:, jaw] = 6.0 / per_weight[jaw]
+    weights[29:32, jaw] = 0.6 / per_weight[jaw]
+    audio = 0.1 * NOISE
+    audio[48_000:] = 0.0
+    raw = motion_from_arkit(weights)
+    gap = lip_gap_mm(face, arkit_from_motion(delivered(audio, raw, per_weight)))
+    assert gap[30] < 0.3 and gap[90:].max() < 0.6 and gap[10:20] == pytest.approx(6.0, abs=0.1)
+    short = delivered(audio[:-5000], raw, per_weight)
+    assert short.shape == raw.shape
