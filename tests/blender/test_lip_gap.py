@@ -71,7 +71,16 @@ def test_another_mesh_is_measured_in_its_own_millimetres(scene, known, change) -
 
 
 def test_a_jaw_bone_parts_the_lips_that_it_carries(scene) -> None:
-    """Two rows of lips: the lower one follows the bone, so the opening is its turn's sine."""
+    """The lower row of lips follows the bone, so the opening is its turn's sine."""
+    face, _ = lips_of_a_jaw(scene)
+    found = lip_gap.measure(scene, targets.target_of(face))
+    turn = np.radians(mapped.proposed(face).rows[0].high)
+    assert abs(found.per_weight_mm[JAW_OPEN] - 1000 * 0.08 * 2 * np.sin(turn / 2)) < 3.0
+    assert found.rest_mm == pytest.approx(1.0, abs=0.01)
+
+
+def lips_of_a_jaw(scene) -> tuple[bpy.types.Object, bpy.types.Object]:
+    """Two rows of lips, the lower one bound to a jaw bone: mesh, armature."""
     rig = make_rig({"jaw": JAW, "eye.L": EYES[0], "eye.R": EYES[1]})
     mesh = bpy.data.meshes.new("Lips")
     xs = np.linspace(-0.02, 0.02, 9)
@@ -82,10 +91,28 @@ def test_a_jaw_bone_parts_the_lips_that_it_carries(scene) -> None:
     face = bpy.data.objects.new("Lips", mesh)
     scene.collection.objects.link(face)
     bind(face, rig, {"jaw": list(range(9, 18))})
+    return face, rig
+
+
+@pytest.mark.parametrize("shown_by", ["action", "nla"])
+def test_what_moves_the_bones_already_does_not_count(scene, shown_by) -> None:
+    """A take that is there, or strips: the next take measures the same lips."""
+    face, rig = lips_of_a_jaw(scene)
     found = lip_gap.measure(scene, targets.target_of(face))
-    turn = np.radians(mapped.proposed(face).rows[0].high)
-    assert abs(found.per_weight_mm[JAW_OPEN] - 1000 * 0.08 * 2 * np.sin(turn / 2)) < 3.0
-    assert found.rest_mm == pytest.approx(1.0, abs=0.01)
+    jaw = rig.pose.bones["jaw"]
+    jaw.rotation_mode = "QUATERNION"
+    scene.frame_set(1)
+    jaw.rotation_quaternion = (0.98, 0.2, 0.0, 0.0)
+    jaw.keyframe_insert("rotation_quaternion", frame=1)
+    jaw.keyframe_insert("rotation_quaternion", frame=20)
+    if shown_by == "nla":
+        action = rig.animation_data.action
+        rig.animation_data.nla_tracks.new().strips.new("Talk", 1, action)
+        rig.animation_data.action = None
+    scene.frame_set(3)
+    again = lip_gap.measure(scene, targets.target_of(face))
+    np.testing.assert_allclose(again.per_weight_mm, found.per_weight_mm, atol=0.05)
+    assert again.rest_mm == pytest.approx(found.rest_mm, abs=1e-3)
 
 
 @pytest.mark.parametrize("follows", [1.0, 0.5])
